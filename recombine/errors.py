@@ -1,0 +1,25 @@
+"""What can go wrong by the user's doing. Anything else is our own bug and keeps its traceback."""
+
+
+class RecombineError(Exception):
+    """A mistake or a condition that the user can mend; its text is all that the user sees."""
+
+
+class UsageError(RecombineError):
+    """The command line, or the arguments of ``recombine.run``, cannot be followed."""
+
+
+class DataError(RecombineError):
+    """A dataset is absent, unreadable, or does not fit the method."""
+
+
+class DivergedError(RecombineError):
+    """A loss or a feature became NaN or infinite."""
+
+
+class ParameterFileError(RecombineError):
+    """A file of parameters or centroids cannot be read, does not fit, or cannot be written."""
+
+
+class NetworkError(RecombineError):
+    """A layer cannot be built, or cannot take the output of the layer before it."""

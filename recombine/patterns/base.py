@@ -1,0 +1,45 @@
+"""The contract of design patterns: reusable losses and training ingredients."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from recombine.clock import Clock
+from recombine.step import Step
+
+
+class DesignPattern(ABC):
+    """A loss, or several, as maths.
+
+    The constructor of a pattern takes exactly the options of its schema as keyword-only arguments without defaults:
+    the schema owns the defaults. Options that name a mapping or a view arrive resolved, without ``_name`` in their
+    names (``encoder_name`` arrives as ``encoder``, a :class:`recombine.mapping.Mapping`). Weights, optimizer groups
+    and reporting belong to the objective around the pattern and never reach it.
+    """
+
+    @abstractmethod
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Return the unweighted scalar losses of this iteration under the names that the schema declares.
+
+        An empty dict says that the pattern has nothing to minimise in this iteration.
+        """
+
+    def before_step(self, step: Step) -> None:  # noqa: B027  (an optional hook, not a forgotten abstract method)
+        """Prepare the iteration, for example by recomputing dataset-wide targets."""
+
+    def after_step(self, step: Step) -> None:  # noqa: B027
+        """Update state after the optimizers stepped."""
+
+    def stage(self, clock: Clock) -> str | None:
+        """Return what the pattern is at, where it works in stages; the log tells when it changes."""
+        del clock
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must survive a crash: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state that :meth:`state_dict` returned."""
+        del state
