@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recombine.errors import NetworkError
+
 SOFTMAX_LAYERS = (nn.Softmax, nn.LogSoftmax)
 _BATCH_STATISTICS = (nn.modules.batchnorm._BatchNorm,)
 
@@ -92,9 +94,24 @@ class Mapping(nn.Module):
 
     def run_layers(self, x: Tensor, names: Sequence[str]) -> Tensor:
         """Apply the layers ``names`` in the given order to ``x (B, ...)``; of a tuple, the first element goes on."""
+        previous = "the input"
         for name in names:
-            x = first_tensor(self.layer(name)(x))
+            try:
+                y = first_tensor(self.layer(name)(x))
+            except torch.OutOfMemoryError:
+                raise
+            except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+                raise NetworkError(self._misfit(name, previous, x, error)) from error
+            x, previous = y, f'the output of layer "{name}"'
         return x
+
+    def _misfit(self, name: str, previous: str, x: Tensor, error: Exception) -> str:
+        layer = " ".join(str(self.layer(name)).split())
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return (
+            f'mapping "{self.name}": layer "{name}", {layer}, cannot take {previous}, '
+            f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}"
+        )
 
 
 def first_tensor(output: Any) -> Tensor:

@@ -69,6 +69,11 @@ class Forward:
         """
         return self._remembered("output", mapping, view, source)
 
+    def head(self, mapping: Mapping, view: str = PLAIN_VIEW) -> Tensor:
+        """Return the output ``(B, D)`` of a head; one without a prior mapping receives the first extractor's features."""
+        source = self.method.feature_extractor if mapping.prior is None else None
+        return self.output(mapping, view, source).flatten(1)
+
     def logits(self, mapping: Mapping, view: str = PLAIN_VIEW) -> Tensor:
         """Return the logits ``(B, K)`` of a classifier on a view."""
         return self._remembered("logits", mapping, view, None)

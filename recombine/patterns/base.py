@@ -25,11 +25,17 @@ class DesignPattern(ABC):
         An empty dict says that the pattern has nothing to minimise in this iteration.
         """
 
-    def before_step(self, step: Step) -> None:  # noqa: B027  (an optional hook, not a forgotten abstract method)
+    def before_step(self, step: Step) -> None:
         """Prepare the iteration, for example by recomputing dataset-wide targets."""
+        del step
 
-    def after_step(self, step: Step) -> None:  # noqa: B027
+    def after_step(self, step: Step) -> None:
         """Update state after the optimizers stepped."""
+        del step
+
+    def stage_starts(self) -> tuple[int, ...]:
+        """Return the iterations at which the pattern begins to work differently, 0 among them."""
+        return (0,)
 
     def stage(self, clock: Clock) -> str | None:
         """Return what the pattern is at, where it works in stages; the log tells when it changes."""

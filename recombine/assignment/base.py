@@ -1,0 +1,99 @@
+"""The contract of cluster assignment strategies: how samples get their clusters."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping as Dictionary
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from recombine.assignment.centroids import Centroids
+from recombine.clock import Clock
+from recombine.mapping import Mapping
+from recombine.metrics import Scores
+from recombine.step import PLAIN_VIEW, Forward
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Clusters of a batch.
+
+    Attributes:
+        labels: Cluster of each sample, ``(B,)``, int64, in [0, K).
+        confidence: How sure the strategy is, ``(B,)``, in [0, 1].
+        log_probs: Log soft assignments ``(B, K)``, or None where assignments are hard.
+    """
+
+    labels: Tensor
+    confidence: Tensor
+    log_probs: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class StrategyContext:
+    """What a strategy is built from, beside its own options.
+
+    Attributes:
+        mappings: All mappings of the method by name, in order of declaration.
+        extractor: The feature extractor that the strategy works on.
+        num_clusters: K.
+        num_features: D, the size of the extractor's flattened output.
+        seed: The run's seed.
+        centroids: The method's centroids, where it has any.
+        uses_centroids: The phases in which the centroids are in use.
+    """
+
+    mappings: Dictionary[str, Mapping]
+    extractor: Mapping
+    num_clusters: int
+    num_features: int
+    seed: int
+    centroids: Centroids | None = None
+    uses_centroids: tuple[str, ...] = ()
+
+
+class AssignmentStrategy(nn.Module, ABC):
+    """How samples get a cluster.
+
+    The constructor takes the context and then exactly the options of the strategy's schema, keyword-only and without
+    defaults. Strategies with soft assignments implement :meth:`log_probs`; the rest of an assignment derives from it.
+    """
+
+    #: Whether labels take part in choosing the assignment; results are then marked ``oracle``.
+    oracle = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the strategy can assign yet."""
+        return True
+
+    @abstractmethod
+    def log_probs(self, forward: Forward, view: str = PLAIN_VIEW) -> Tensor:
+        """Return log soft assignments ``(B, K)`` of a view of the batch; TypeError where assignments are hard."""
+
+    def assign(self, forward: Forward) -> Assignment:
+        """Return the clusters of a batch, seen in its plain view."""
+        log_probs = self.log_probs(forward)
+        best = log_probs.max(1)
+        return Assignment(best.indices, best.values.exp(), log_probs)
+
+    def update(self, clock: Clock) -> None:
+        """Take up the time of the phase; what is annealed is a pure function of it."""
+        del clock
+
+    def finish_phase(self, phase: str, features: Callable[[Mapping], Tensor]) -> None:
+        """Refresh the strategy after ``phase``; ``features`` gives a mapping's output on the dataset, ``(N, D)``."""
+        del phase, features
+
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """Names of the alternatives that the strategy chooses among by score; none for most strategies."""
+        return ()
+
+    def candidates(self, forward: Forward) -> dict[str, Tensor]:
+        """Return the labels ``(B,)`` of each of the :attr:`candidate_names`."""
+        del forward
+        return {}
+
+    def record(self, scores: dict[str, Scores]) -> None:
+        """Take up the scores of the candidates at an evaluation."""
+        del scores

@@ -1,0 +1,128 @@
+"""Centroids in feature space: where they come from, and how they are refreshed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recombine.distances import squared_distances
+from recombine.errors import ParameterFileError
+from recombine.kmeans import k_means
+from recombine.mapping import Mapping
+from recombine.parameter_files import load_tensor
+from recombine.randomness import derive, generator
+
+
+@dataclass(frozen=True)
+class CentroidOptions:
+    """The centroid properties of a cluster assignment strategy; names and defaults are the schema's."""
+
+    use_centroids_during_phases: tuple[str, ...]
+    centroid_initialization_strategy: str
+    centroid_initialization_classical_clustering_method: str
+    centroid_initialization_classical_clustering_num_restarts: int
+    centroid_file_path: Path | None
+    centroid_recalculation_strategy: str
+    centroid_recalculation_classical_clustering_method: str
+    centroid_recalculation_classical_clustering_num_restarts: int
+    centroid_recalculation_interval: int | None
+
+
+class Centroids(nn.Module):
+    """K points among the features of one extractor.
+
+    Args:
+        extractor: The mapping in whose feature space the centroids lie.
+        num_clusters: K.
+        num_features: D, the size of the extractor's flattened output.
+    """
+
+    def __init__(self, extractor: Mapping, num_clusters: int, num_features: int) -> None:
+        super().__init__()
+        self._extractor = (extractor,)
+        self.positions = nn.Parameter(torch.zeros(num_clusters, num_features))
+        self.is_initialized = False
+
+    @property
+    def extractor(self) -> Mapping:
+        """The mapping whose features the centroids live among."""
+        return self._extractor[0]
+
+    def distances(self, features: Tensor) -> Tensor:
+        """Return squared Euclidean distances ``(B, K)`` of ``features (B, D)`` to the centroids."""
+        return squared_distances(features, self.positions)
+
+    def place(self, positions: Tensor) -> None:
+        """Move the centroids to ``positions (K, D)``."""
+        with torch.no_grad():
+            self.positions.copy_(positions)
+        self.is_initialized = True
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what the state dict holds beside the positions."""
+        return {"is_initialized": self.is_initialized}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`get_extra_state` returned."""
+        self.is_initialized = bool(state["is_initialized"])
+
+
+def initialize(centroids: Centroids, options: CentroidOptions, features: Callable[[], Tensor], seed: int) -> None:
+    """Place the centroids as the method file asks.
+
+    Args:
+        centroids: What to place.
+        options: The centroid properties of the method file.
+        features: Gives the extractor's output on the whole dataset, ``(N, D)``; called only if needed.
+        seed: The run's seed.
+
+    Raises:
+        ParameterFileError: ``load_from_file`` names a file that does not hold ``(K, D)`` numbers.
+    """
+    shape = centroids.positions.shape
+    draws = generator(seed, "centroid initialization")
+    match options.centroid_initialization_strategy:
+        case "classical_clustering":
+            restarts = options.centroid_initialization_classical_clustering_num_restarts
+            positions = k_means(features(), shape[0], restarts, derive(seed, "centroid initialization"))
+        case "random_feature_representations":
+            points = features()
+            positions = points[torch.randperm(len(points), generator=draws)[: shape[0]].to(points.device)]
+        case "random_uniform_noise":
+            positions = torch.rand(shape, generator=draws) * 2 - 1
+        case _:
+            positions = read_positions(options.centroid_file_path, tuple(shape))
+    centroids.place(positions)
+
+
+def recalculate(
+    centroids: Centroids, options: CentroidOptions, features: Callable[[], Tensor], seed: int, iteration: int
+) -> bool:
+    """Move the centroids by k-means on ``features() (N, D)`` if this iteration is due for it; tell whether it was."""
+    interval = options.centroid_recalculation_interval
+    due = options.centroid_recalculation_strategy == "classical_clustering" and interval is not None
+    if not due or iteration == 0 or iteration % (interval or 1) != 0:
+        return False
+    restarts = options.centroid_recalculation_classical_clustering_num_restarts
+    draws = derive(seed, "centroid recalculation", iteration)
+    centroids.place(k_means(features(), len(centroids.positions), restarts, draws))
+    return True
+
+
+def read_positions(path: Path | None, shape: tuple[int, ...]) -> Tensor:
+    """Read centroids of ``shape (K, D)`` from a file that ``save_centroids`` wrote.
+
+    Raises:
+        ParameterFileError: The file is absent, unreadable, or of another shape.
+    """
+    if path is None:
+        raise ParameterFileError('"load_from_file" needs "centroid_file_path"')
+    positions = load_tensor(path)
+    if tuple(positions.shape) != shape:
+        raise ParameterFileError(
+            f"{path}: holds centroids of shape {tuple(positions.shape)}; the method needs {shape} (clusters, features)"
+        )
+    return positions

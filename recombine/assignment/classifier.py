@@ -1,0 +1,79 @@
+"""Soft assignments from the output of classifier mappings."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recombine.assignment.base import AssignmentStrategy, StrategyContext
+from recombine.mapping import Mapping
+from recombine.metrics import Scores
+from recombine.step import PLAIN_VIEW, Forward
+
+
+class Classifier(AssignmentStrategy):
+    """Assignments by one classifier, or by the mean of all.
+
+    Args:
+        context: The method's parts.
+        classifier_selection_criterion: ``first_declared``, ``name``, ``average``, or ``highest_{last,average}_{acc,
+            nmi,ari}``. The latter choose by scores that use labels, and are therefore marked ``oracle``; before the
+            first evaluation they average.
+        classifier: The classifier for ``name``.
+    """
+
+    def __init__(
+        self, context: StrategyContext, *, classifier_selection_criterion: str, classifier: Mapping | None
+    ) -> None:
+        super().__init__()
+        self.criterion = classifier_selection_criterion
+        self._classifiers = [mapping for mapping in context.mappings.values() if mapping.is_classifier]
+        self._named = [classifier] if classifier is not None else []
+        self._history: dict[str, list[dict[str, float]]] = {}
+        self.oracle = classifier_selection_criterion.startswith("highest_")
+
+    def log_probs(self, forward: Forward, view: str = PLAIN_VIEW) -> Tensor:
+        """Return log soft assignments ``(B, K)``."""
+        chosen = self.chosen()
+        each = torch.stack([forward.log_probs(view, classifier) for classifier in chosen])
+        return each[0] if len(chosen) == 1 else each.logsumexp(0) - math.log(len(chosen))
+
+    def chosen(self) -> list[Mapping]:
+        """Return the classifiers whose mean is the assignment now."""
+        if self.criterion == "first_declared":
+            return self._classifiers[:1]
+        if self.criterion == "name":
+            return self._named
+        if self.oracle and self._history:
+            best = max(self._history, key=self._standing)
+            return [mapping for mapping in self._classifiers if mapping.name == best]
+        return self._classifiers
+
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """All classifiers, where the choice depends on scores."""
+        return tuple(mapping.name for mapping in self._classifiers) if self.oracle else ()
+
+    def candidates(self, forward: Forward) -> dict[str, Tensor]:
+        """Return the labels ``(B,)`` by each classifier alone."""
+        mappings = [mapping for mapping in self._classifiers if mapping.name in self.candidate_names]
+        return {mapping.name: forward.log_probs(classifier=mapping).argmax(1) for mapping in mappings}
+
+    def record(self, scores: dict[str, Scores]) -> None:
+        """Append the scores of an evaluation to the history that ``highest_*`` chooses by."""
+        for name, values in scores.items():
+            self._history.setdefault(name, []).append(values.as_dict())
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the history of scores."""
+        return {"history": self._history}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`get_extra_state` returned."""
+        self._history = dict(state["history"])
+
+    def _standing(self, name: str) -> float:
+        _, span, metric = self.criterion.split("_")
+        values = [scores[metric] for scores in self._history[name]]
+        return values[-1] if span == "last" else sum(values) / len(values)

@@ -1,0 +1,178 @@
+"""From a frozen configuration to networks, a method, data and phases."""
+
+from collections.abc import Mapping as Dictionary
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from recombine import factory, registry
+from recombine.assignment.base import AssignmentStrategy, StrategyContext
+from recombine.assignment.centroids import Centroids
+from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
+from recombine.data import BatchOptions, Data
+from recombine.datasets.base import Samples, open_dataset
+from recombine.errors import NetworkError
+from recombine.mapping import SOFTMAX_LAYERS, Mapping
+from recombine.method import Method
+from recombine.objective import Objective, Term, WeightSchedule
+from recombine.pattern_arguments import pattern_arguments, pattern_options
+from recombine.randomness import global_generator
+from recombine.step import PLAIN_VIEW
+from recombine.subschemas import annotation, walk
+
+_PROBE_SAMPLES = 2
+_STRATEGY_KEYS = ("type", "description", "associated_feature_extractor_name")
+
+
+def build_data(config: DatasetConfig, samples: Samples, seed: int, device: torch.device) -> Data:
+    """Return a dataset as batches of named views on a device."""
+    views = {PLAIN_VIEW: config.transforms, **{v["name"]: v["transforms"] for v in config.batch_augmentations}}
+    options = BatchOptions(config.batch_size, config.shuffle, config.drop_last, seed)
+    return Data(config.name, samples, views, options, device)
+
+
+def load_samples(config: DatasetConfig, folder: Path, data_root: Path | None) -> Samples:
+    """Open and decode a dataset, cut to the range of samples to use.
+
+    Raises:
+        DataError: It is absent or unreadable, or has no such range of samples.
+    """
+    source = open_dataset(config.dataset, config.arguments, folder, data_root)
+    return source.decode().subset(config.index_of_first_sample_to_use, config.index_of_last_sample_to_use)
+
+
+def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[int, ...]) -> Method:
+    """Build the networks, the centroids and the strategy on the CPU, initialised by the run's seed.
+
+    Args:
+        config: The method.
+        num_clusters: K of the dataset to start with.
+        sample_shape: Shape of one sample of the plain view, without the batch dimension.
+
+    Raises:
+        NetworkError: A layer cannot be built or does not fit the one before it.
+    """
+    mappings = {mapping.name: build_mapping(mapping, config.seed) for mapping in config.mappings}
+    for mapping in config.mappings:
+        mappings[mapping.name].prior = _prior(mapping, mappings)
+    extractor = mappings[config.extractor]
+    num_features = _num_features(mappings, extractor, sample_shape, config.seed)
+    centroids = Centroids(extractor, num_clusters, num_features) if config.centroids is not None else None
+    uses = config.centroids.use_centroids_during_phases if config.centroids is not None else ()
+    context = StrategyContext(mappings, extractor, num_clusters, num_features, config.seed, centroids, uses)
+    return Method(list(mappings.values()), build_strategy(config, context), centroids)
+
+
+def build_mapping(config: MappingConfig, seed: int) -> Mapping:
+    """Build one network, initialised by the run's seed and its own name alone.
+
+    Raises:
+        NetworkError: A class refuses its arguments, or an initialisation does not fit its layer.
+    """
+    named: dict[str, nn.Module] = {}
+    try:
+        with global_generator(seed, "initialization", config.name):
+            layers = [(block["name"], factory.build_layer(block, named)) for block in config.layers]
+            for block in config.layer_initialization:
+                _initialize(block, named, config.name)
+        before = [factory.function(block) for block in config.pre_processing_functions]
+        after = [factory.function(block) for block in config.post_processing_functions]
+    except factory.FactoryError as error:
+        raise NetworkError(f'mapping "{config.name}": {error.message}') from error
+    softmax = config.softmax_layer_name or _last_softmax(layers)
+    return Mapping(config.name, config.type, layers, before, after, softmax)
+
+
+def _last_softmax(layers: list[tuple[str, nn.Module]]) -> str | None:
+    return layers[-1][0] if layers and isinstance(layers[-1][1], SOFTMAX_LAYERS) else None
+
+
+def _initialize(block: Dictionary[str, Any], named: dict[str, nn.Module], mapping: str) -> None:
+    function = factory.resolve("init", block["type"])
+    arguments = factory.arguments_of("init", block)
+    for name in block["layer_names"]:
+        parameter = getattr(named[name], block["weight_type"], None)
+        if not isinstance(parameter, nn.Parameter):
+            raise NetworkError(f'mapping "{mapping}": layer "{name}" has no {block["weight_type"]} to initialise')
+        factory.call(f'{block["type"]} for layer "{name}"', function, parameter, **arguments)
+
+
+def _prior(config: MappingConfig, mappings: dict[str, Mapping]) -> Mapping | None:
+    name = config.prior_mapping_name
+    if name is None and config.type == "feature_space_classifier":
+        name = config.associated_feature_extractor_name
+    return mappings[name] if name is not None and name != config.name else None
+
+
+def _num_features(
+    mappings: dict[str, Mapping], extractor: Mapping, sample_shape: tuple[int, ...], seed: int
+) -> int:
+    """Return D by passing zeros through the extractor; lazy layers take their sizes from the same pass."""
+    chain: list[Mapping] = []
+    link: Mapping | None = extractor
+    while link is not None:
+        chain.insert(0, link)
+        link = link.prior
+    x = torch.zeros(_PROBE_SAMPLES, *sample_shape)
+    training = {mapping: mapping.training for mapping in mappings.values()}
+    with torch.no_grad(), global_generator(seed, "initialization", "lazy layers"):
+        for mapping in chain:
+            x = mapping.eval()(x)
+    for mapping, was_training in training.items():
+        mapping.train(was_training)
+    return x.flatten(1).shape[1]
+
+
+def build_strategy(config: MethodConfig, context: StrategyContext) -> AssignmentStrategy:
+    """Build the cluster assignment strategy."""
+    entry = registry.strategies()[config.strategy["type"]]
+    left_out = {*_STRATEGY_KEYS, *centroid_keys()}
+    keys = {parameter: key for parameter, (key, _) in pattern_options(entry.subschema).items()}
+    arguments = pattern_arguments(entry.subschema, dict(config.strategy), dict(context.mappings))
+    options = {parameter: value for parameter, value in arguments.items() if keys[parameter] not in left_out}
+    strategy: AssignmentStrategy = entry.implementation()(context, **options)
+    return strategy
+
+
+def build_objectives(phase: PhaseConfig, method: Method) -> list[Objective]:
+    """Build the enabled patterns of a phase with their weights and groups."""
+    objectives: list[Objective] = []
+    used: dict[str, int] = {}
+    for block in phase.design_patterns:
+        if block["enabled"]:
+            used[block["pattern"]] = used.get(block["pattern"], 0) + 1
+            count = used[block["pattern"]]
+            name = block["pattern"] if count == 1 else f"{block['pattern']}_{count}"
+            objectives.append(_objective(name, block, method))
+    return objectives
+
+
+def _objective(name: str, block: Dictionary[str, Any], method: Method) -> Objective:
+    entry = registry.patterns()[block["pattern"]]
+    pattern = entry.implementation()(**pattern_arguments(entry.subschema, dict(block), method.mappings))
+    losses = entry.schema["x-losses"]
+    terms = {
+        loss: Term(
+            name if len(losses) == 1 else f"{name}.{loss}",
+            block["loss_weight"] * (block[keys["weight"]] if keys["weight"] not in (None, "loss_weight") else 1),
+            block.get(keys["group"], "default"),
+        )
+        for loss, keys in losses.items()
+        if all((block.get(key) is not None) == wanted for key, wanted in keys.get("when", {}).items())
+    }
+    schedule = WeightSchedule(**block["loss_weight_schedule"])
+    return Objective(name, pattern, terms, schedule, views_of(block), block.get("loss_report_interval"))
+
+
+def views_of(block: Dictionary[str, Any]) -> list[str]:
+    """Return the views that a pattern's block makes it read."""
+    entry = registry.patterns()[block["pattern"]]
+    options = {key for key, _ in pattern_options(entry.subschema).values()}
+    found = [
+        visit.value
+        for visit in walk(dict(block), [entry.subschema])
+        if annotation(visit.parts, "x-ref") == "view" and visit.pointer.split("/")[1] in options
+    ]
+    return sorted(set(found))

@@ -1,0 +1,85 @@
+"""Parameters and centroids on their way to the files that a phase names."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recombine.callbacks.base import Callback, PhaseView
+from recombine.config import Block, MethodConfig
+from recombine.files import safe_name
+from recombine.objective import LossValue
+from recombine.parameter_files import save_tensors
+from recombine.places import Places
+from recombine.state import RunState
+
+
+@dataclass(frozen=True)
+class _Saving:
+    """What is saved, where to, and how often."""
+
+    content: Callable[[], Any]
+    path: Path
+    interval: int
+
+
+class ParameterSaver(Callback):
+    """Saves what ``save_mapping_parameters`` and ``save_centroids`` ask for, at intervals and at the phase's end.
+
+    Args:
+        places: Where the method may write.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self._method = ""
+        self._savings: list[_Saving] = []
+        self._own: set[Path] = set()
+
+    def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
+        """Remember the method's name, for file names."""
+        self._method = config.name
+
+    def phase_started(self, phase: PhaseView, state: RunState) -> None:
+        """Settle the names of the phase's files: one of each for the whole run."""
+        self._savings = []
+        for block in phase.config.save_mapping_parameters:
+            mapping = state.method.mappings[block["mapping_name"]]
+            path = self._path(block, phase, mapping.name)
+            self._savings.append(_Saving(mapping.state_dict, path, block["saving_interval"]))
+        for block in phase.config.save_centroids:
+            centroids = state.method.require_centroids()
+            path = self._path(block, phase, "centroids")
+            self._savings.append(_Saving(centroids.positions.detach, path, block["saving_interval"]))
+
+    def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
+        """Save what is due."""
+        self._save([saving for saving in self._savings if state.clock.iteration % saving.interval == 0])
+
+    def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
+        """Save everything."""
+        self._save(self._savings)
+
+    def _save(self, savings: Sequence[_Saving]) -> None:
+        for saving in savings:
+            with torch.no_grad():
+                save_tensors(_on_cpu(saving.content()), saving.path)
+
+    def _path(self, block: Block, phase: PhaseView, what: str) -> Path:
+        text = block["path_to_file_or_dir"]
+        path = self.places.to_write(text)
+        if path.is_dir() or text.endswith("/"):
+            path = path / f"{safe_name(self._method)}_{safe_name(phase.dataset.name)}_{safe_name(what)}.pth"
+        chosen, number = path, 1
+        while block["keep_old_files"] and chosen.exists() and chosen not in self._own:
+            chosen, number = path.with_name(f"{path.stem}_{number}{path.suffix}"), number + 1
+        self._own.add(chosen)
+        return chosen
+
+
+def _on_cpu(content: Any) -> Any:
+    if isinstance(content, torch.Tensor):
+        return content.detach().cpu().clone()
+    return {name: tensor.detach().cpu().clone() for name, tensor in content.items()}

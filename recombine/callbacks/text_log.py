@@ -1,0 +1,102 @@
+"""The log in words."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recombine.callbacks.base import Callback, PhaseView, Scored
+from recombine.config import DatasetConfig, MethodConfig
+from recombine.criteria import Performance
+from recombine.errors import RecombineError
+from recombine.objective import LossValue
+from recombine.state import RunState
+
+
+class TextLog(Callback):
+    """Tells what happens, a line at a time.
+
+    Args:
+        emit: Takes each line, without line break.
+    """
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self.emit = emit
+        self._stages: list[tuple[str, str]] = []
+        self._started = 0.0
+
+    def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
+        """Name the method, its seed, its device and its folder."""
+        self._started = time.monotonic()
+        self.emit(f'Method "{config.name}", seed {config.seed}, on {device}; files in {folder}')
+
+    def dataset_started(self, dataset: DatasetConfig, num_samples: int, untrained: range) -> None:
+        """Name the dataset and its size."""
+        self.emit(
+            f'Dataset "{dataset.name}": {num_samples} samples, {dataset.num_clusters} clusters, '
+            f"batches of {dataset.batch_size}"
+        )
+        if untrained and dataset.phases != ():
+            self.emit(
+                f"Samples {untrained.start} to {untrained.stop - 1} make no whole batch and are never trained on"
+            )
+
+    def phase_started(self, phase: PhaseView, state: RunState) -> None:
+        """Name the phase and how long it may last."""
+        length = f"at most {phase.iterations} iterations" if phase.iterations is not None else "until a score is reached"
+        self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {length}')
+        self._stages = []
+        self._tell_stages(phase, state)
+
+    def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
+        """Report the losses whose interval is due, and stages that change."""
+        iteration = state.clock.iteration
+        due = [loss for loss in losses if loss.report_interval and iteration % loss.report_interval == 0]
+        if due:
+            values = ", ".join(f"{loss.name} {float(loss.value):.6g}" for loss in due)
+            self.emit(f"Iteration {iteration}: {values}")
+        self._tell_stages(phase, state)
+
+    def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:
+        """Report scores."""
+        self.emit(f"Evaluation after {state.clock.iteration} iterations: {_in_words(performance)}")
+
+    def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
+        """Say which criterion ended the phase."""
+        self.emit(f'Phase "{phase.config.name}" ended after {state.clock.iteration} iterations: {reason}')
+
+    def dataset_scored(self, scored: Scored) -> None:
+        """Say the final word on a dataset."""
+        for reason in scored.oracle:
+            self.emit(f"Marked oracle: {reason}, so labels had a part in the result")
+        evaluation, name = scored.evaluation, scored.dataset.name
+        if evaluation is None:
+            self.emit(f'Dataset "{name}": no assignments yet')
+        elif evaluation.scores is None:
+            used = len(evaluation.clusters.unique())
+            self.emit(f'Dataset "{name}": {scored.num_samples} samples in {used} clusters, no labels to score against')
+        else:
+            self.emit(f'Final performance on dataset "{name}": {evaluation.scores}')
+
+    def run_ended(self, error: BaseException | None) -> None:
+        """Say how the run ended, if not well."""
+        if isinstance(error, RecombineError):
+            self.emit(f"Failed: {error}")
+        elif error is not None:
+            self.emit(f"Failed: {type(error).__name__}: {error}")
+        else:
+            self.emit(f"Finished in {time.monotonic() - self._started:.1f} s")
+
+    def _tell_stages(self, phase: PhaseView, state: RunState) -> None:
+        stages = phase.stages(state.clock)
+        for name, stage in [found for found in stages if found not in self._stages]:
+            self.emit(f"Iteration {state.clock.iteration}: {name}: {stage}")
+        self._stages = stages
+
+
+def _in_words(performance: Performance | None) -> str:
+    if performance is None:
+        return "no assignments yet"
+    words = [str(performance.scores) if performance.scores is not None else "no labels to score against"]
+    if performance.reassignment_ratio is not None:
+        words.append(f"reassigned {performance.reassignment_ratio:.6g}")
+    return ", ".join(words)

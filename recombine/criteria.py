@@ -1,0 +1,64 @@
+"""Exit criteria: pure functions of the time and of the last evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recombine.clock import Clock
+from recombine.metrics import Scores
+
+_PREFIX = "performance_evaluation_"
+#: Criteria that look at labels; results of phases that use them are marked ``oracle``.
+ORACLE_CRITERIA = tuple(
+    f"{_PREFIX}{metric}{suffix}" for metric in ("acc", "nmi", "ari") for suffix in ("_gt", "_lt_after_iterations")
+)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What criteria on performance look at: the evaluation at this very iteration.
+
+    Attributes:
+        scores: Scores against the labels, or None where there are no labels or no assignments yet.
+        reassignment_ratio: Share of samples, in [0, 1], whose cluster changed since the evaluation before; None at
+            the first evaluation of a phase.
+    """
+
+    scores: Scores | None
+    reassignment_ratio: float | None
+
+
+def first_met(criteria: Mapping[str, Any], clock: Clock, performance: Performance | None) -> str | None:
+    """Return the first exit criterion that holds, in words, or None.
+
+    Args:
+        criteria: The phase's ``exit_criteria``.
+        clock: The time after the iteration just done.
+        performance: The evaluation after this iteration, or None if there was none.
+    """
+    for name, bound in criteria.items():
+        if name == "iterations" and clock.iteration >= bound:
+            return f"{bound} iterations are done"
+        if name == "epochs" and clock.iteration >= bound * clock.iterations_per_epoch:
+            return f"{bound} epochs are done"
+        if name.startswith(_PREFIX) and performance is not None:
+            reason = _performance_met(name.removeprefix(_PREFIX), bound, clock, performance)
+            if reason is not None:
+                return reason
+    return None
+
+
+def _performance_met(name: str, bound: Any, clock: Clock, performance: Performance) -> str | None:
+    if name == "cluster_reassignment_ratio_lt":
+        ratio = performance.reassignment_ratio
+        held = ratio is not None and ratio < bound
+        return f"the cluster reassignment ratio {ratio:.6g} is below {bound}" if held else None
+    if performance.scores is None:
+        return None
+    metric, _, comparison = name.partition("_")
+    value = performance.scores.as_dict()[metric]
+    if comparison == "gt":
+        return f"{metric.upper()} {value:.6g} is above {bound}" if value > bound else None
+    is_hopeless = clock.iteration >= bound["iterations"] and value < bound["value"]
+    words = f"{metric.upper()} {value:.6g} is below {bound['value']} after {bound['iterations']} iterations"
+    return words if is_hopeless else None

@@ -1,0 +1,33 @@
+"""Squared Euclidean distances between two sets of points."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Return the squared Euclidean distances ``(B, K)`` between ``x (B, D)`` and ``y (K, D)``.
+
+    ``||x - y||^2 = ||x||^2 + ||y||^2 - 2 x y`` by one matrix product, after both sets are moved so that the mean of
+    ``y`` is the origin: distances do not change by that, but far from the origin the three terms would cancel and
+    leave rounding errors. What rounding still pushes below 0 is clamped. The wider of the two types is used, also
+    under autocast.
+
+    Args:
+        x: Points ``(B, D)``.
+        y: Points ``(K, D)``, K >= 1.
+    """
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    with _full_precision(x.device.type):
+        origin = y.detach().to(dtype).mean(0)
+        left, right = x.to(dtype) - origin, y.to(dtype) - origin
+        norms = left.square().sum(1, keepdim=True) + right.square().sum(1)
+        return torch.addmm(norms, left, right.T, alpha=-2).clamp_min(0)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[object]:
+    """Switch autocast off where the device knows it; the meta device, on which shapes are planned, does not."""
+    if torch.amp.is_autocast_available(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()

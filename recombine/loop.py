@@ -1,0 +1,164 @@
+"""The training loop: a method runs its datasets, a dataset its phases, a phase its iterations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from recombine.build import build_data, build_method
+from recombine.callbacks.base import Callback, PhaseView, Scored
+from recombine.clock import Clock
+from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
+from recombine.criteria import Performance, first_met
+from recombine.data import Data
+from recombine.datasets.base import Samples
+from recombine.engines.base import Engine
+from recombine.errors import DivergedError
+from recombine.evaluate import evaluate
+from recombine.objective import LossValue
+from recombine.oracle import oracle_reasons
+from recombine.phase import Phase, enter_phase
+from recombine.randomness import derive
+from recombine.state import RunState
+from recombine.step import PLAIN_VIEW, Step
+
+_WATCH_INTERVAL = 100
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything a run needs that does not change.
+
+    Attributes:
+        config: The method.
+        samples: The decoded datasets by name.
+        engine: What it computes on.
+        callbacks: Who is told what happens.
+        folder: The run's folder.
+    """
+
+    config: MethodConfig
+    samples: dict[str, Samples]
+    engine: Engine
+    callbacks: Sequence[Callback]
+    folder: Path
+
+
+def run_method(run: Run) -> list[Scored]:
+    """Train a method on its datasets in order; return the final word on each."""
+    for callback in run.callbacks:
+        callback.run_started(run.config, run.engine.describe(), run.folder)
+    state: RunState | None = None
+    scored: list[Scored] = []
+    with torch.random.fork_rng():
+        for dataset in run.config.datasets:
+            data = build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)
+            if state is None or dataset.reinitialize_mappings:
+                state = new_state(run, dataset, data)
+            scored.append(run_dataset(run, dataset, data, state))
+    return scored
+
+
+def new_state(run: Run, dataset: DatasetConfig, data: Data) -> RunState:
+    """Return freshly initialised networks, on the device."""
+    method = build_method(run.config, dataset.num_clusters, data.sample_shape(PLAIN_VIEW))
+    run.engine.place(method)
+    return RunState(method, Clock("", 0, 0, data.batches_per_epoch))
+
+
+def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scored:
+    """Run the phases of a dataset, then score it."""
+    for callback in run.callbacks:
+        callback.dataset_started(dataset, data.num_samples, data.never_trained())
+    for config in run.config.phases_of(dataset):
+        run_phase(run, dataset, config, data, state)
+    evaluation = evaluate(state.method, data)
+    labels = None if data.labels is None else data.labels.tolist()
+    scored = Scored(dataset, data.num_samples, evaluation, labels, oracle_reasons(run.config))
+    for callback in run.callbacks:
+        callback.dataset_scored(scored)
+    return scored
+
+
+def run_phase(run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data, state: RunState) -> None:
+    """Train until an exit criterion holds."""
+    phase = enter_phase(run.config, config, data, state)
+    view = phase.view(dataset)
+    for callback in run.callbacks:
+        callback.phase_started(view, state)
+    reason = None
+    while reason is None:
+        losses = train_step(phase)
+        for callback in run.callbacks:
+            callback.iteration_done(view, state, losses)
+        performance = evaluate_if_due(run, phase, view)
+        end_epoch_if_due(phase)
+        reason = first_met(config.exit_criteria, state.clock, performance)
+    check_divergence(phase)
+    state.method.assignment.finish_phase(config.name, phase.features_of)
+    for callback in run.callbacks:
+        callback.phase_ended(view, state, reason)
+
+
+def train_step(phase: Phase) -> list[LossValue]:
+    """Do one iteration: views, losses, gradients, steps; return the losses, and leave the clock at the next one."""
+    state = phase.state
+    clock, method = state.clock, state.method
+    torch.manual_seed(derive(phase.method_config.seed, "iteration", phase.data.name, clock.phase, clock.iteration))
+    method.assignment.update(clock)
+    phase.update_centroids()
+    batch = phase.data.training_batch(clock.phase, clock.iteration, phase.views)
+    step = Step(method.train(), batch, clock, phase.context())
+    totals: dict[str, torch.Tensor] = {}
+    losses = [loss for objective in phase.objectives for loss in objective.add_to(totals, step)]
+    phase.watch.see([loss.value for loss in losses], clock.iteration)
+    phase.optimizers.step(totals, clock.iteration)
+    for objective in phase.objectives:
+        objective.pattern.after_step(step)
+    if totals and phase.optimizers.watched_metrics:
+        total = torch.stack([total.detach() for total in totals.values()]).sum()
+        state.loss_sum = total if state.loss_sum is None else state.loss_sum + total
+    state.clock = clock.advanced()
+    if state.clock.iteration % _WATCH_INTERVAL == 0:
+        check_divergence(phase)
+    return losses
+
+
+def evaluate_if_due(run: Run, phase: Phase, view: PhaseView) -> Performance | None:
+    """Evaluate at multiples of the phase's interval; None where this iteration is none or nothing is assigned yet."""
+    interval, state = phase.config.performance_evaluation_interval, phase.state
+    if interval is None or state.clock.iteration % interval != 0:
+        return None
+    check_divergence(phase)
+    evaluation, performance = evaluate(state.method, phase.data), None
+    if evaluation is not None:
+        before, ratio = state.previous_clusters, None
+        if before is not None:
+            ratio = float((before != evaluation.clusters).double().mean())
+        state.previous_clusters, state.last_scores = evaluation.clusters, evaluation.scores
+        performance = Performance(evaluation.scores, ratio)
+    for callback in run.callbacks:
+        callback.evaluated(view, state, performance)
+    return performance
+
+
+def end_epoch_if_due(phase: Phase) -> None:
+    """Step the learning rate schedulers when a pass over the dataset is complete."""
+    state = phase.state
+    if state.clock.iteration % state.clock.iterations_per_epoch != 0:
+        return
+    scores = state.last_scores.as_dict() if state.last_scores is not None else {}
+    mean = None if state.loss_sum is None else float(state.loss_sum) / state.clock.iterations_per_epoch
+    phase.optimizers.end_epoch({"loss": mean, **scores})
+    state.loss_sum = None
+
+
+def check_divergence(phase: Phase) -> None:
+    """Raise DivergedError if some loss of the phase was NaN or infinite."""
+    first = phase.watch.first()
+    if first is not None:
+        raise DivergedError(
+            f'a loss became NaN or infinite at iteration {first} of phase "{phase.config.name}" on dataset '
+            f'"{phase.data.name}"; a smaller learning rate or weight often helps'
+        )

@@ -1,0 +1,48 @@
+"""From the block of a design pattern in the method file to the arguments of its constructor."""
+
+import re
+from collections.abc import Mapping as Dictionary
+from typing import Any
+
+from recombine.mapping import Mapping
+from recombine.subschemas import Subschema, annotation, expand, properties
+
+_NAMED = re.compile(r"_name(?=$|_\d+$)")
+
+
+def pattern_options(schema: Subschema) -> dict[str, tuple[str, list[Subschema]]]:
+    """Return the options of a pattern: for each parameter of the constructor, the key of the file and its schemas.
+
+    Keys that belong to somebody else (``x-owner``) and the identifier are no options. Of keys that name a mapping or
+    a view, the parameter has no ``_name``: ``encoder_name`` is ``encoder``, ``batch_augmentation_name_1`` is
+    ``batch_augmentation_1``.
+    """
+    options = {}
+    for key, schemas in properties(expand([schema], {})).items():
+        found = expand(schemas, None)
+        if key != "pattern" and annotation(found, "x-owner") is None:
+            named = annotation(found, "x-ref") in ("mapping", "view")
+            options[_NAMED.sub("", key) if named else key] = (key, found)
+    return options
+
+
+def pattern_arguments(
+    schema: Subschema, block: Dictionary[str, Any], mappings: Dictionary[str, Mapping]
+) -> dict[str, Any]:
+    """Return the constructor arguments that a pattern's block stands for.
+
+    Args:
+        schema: The pattern's schema file.
+        block: The block, valid, with its defaults filled in, and frozen.
+        mappings: The method's mappings by name.
+
+    Returns:
+        Every option; names of mappings as the mappings themselves, and absent options as None.
+    """
+    arguments = {}
+    for parameter, (key, found) in pattern_options(schema).items():
+        value = block.get(key)
+        if annotation(found, "x-ref") == "mapping" and value is not None:
+            value = mappings[value]
+        arguments[parameter] = value
+    return arguments

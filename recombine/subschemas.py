@@ -1,0 +1,101 @@
+"""Which parts of the schema speak about a value: references and conditions resolved, ready to be read generically."""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from recombine import schemas
+from recombine.pointers import escaped
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subschema:
+    """A schema object and the schema file (relative to the schema folder) in which it stands."""
+
+    schema: JsonObject
+    file: str
+
+    def child(self, schema: Any) -> "Subschema":
+        """Return a part of this schema."""
+        return Subschema(schema if isinstance(schema, dict) else {}, self.file)
+
+
+def root_schema(file: str = "method.json") -> Subschema:
+    """Return a whole schema file."""
+    return Subschema(schemas.load(file), file)
+
+
+def applicable(subschema: Subschema, value: Any) -> Iterator[Subschema]:
+    """Yield the subschemas that apply to ``value`` itself, through ``$ref``, ``allOf`` and ``if``/``then``."""
+    schema = subschema.schema
+    yield subschema
+    if "$ref" in schema:
+        yield from applicable(resolve(subschema.file, schema["$ref"]), value)
+    for part in schema.get("allOf", []):
+        yield from applicable(subschema.child(part), value)
+    if "if" in schema:
+        branch = "then" if Draft202012Validator(schema["if"]).is_valid(value) else "else"
+        yield from applicable(subschema.child(schema.get(branch, {})), value)
+
+
+def resolve(file: str, reference: str) -> Subschema:
+    """Return what a ``$ref`` in ``file`` points to."""
+    target, _, pointer = reference.partition("#")
+    name = posixpath.normpath(posixpath.join(posixpath.dirname(file), target)) if target else file
+    schema: Any = schemas.load(name)
+    for part in pointer.strip("/").split("/") if pointer.strip("/") else []:
+        schema = schema[part]
+    return Subschema(schema, name)
+
+
+def properties(parts: list[Subschema]) -> dict[str, list[Subschema]]:
+    """Return the subschemas of each property that the applicable ``parts`` describe."""
+    found: dict[str, list[Subschema]] = {}
+    for part in parts:
+        for name, schema in part.schema.get("properties", {}).items():
+            found.setdefault(name, []).append(part.child(schema))
+    return found
+
+
+def items(parts: list[Subschema]) -> list[Subschema]:
+    """Return the subschemas of the items that the applicable ``parts`` describe."""
+    return [part.child(part.schema["items"]) for part in parts if "items" in part.schema]
+
+
+def expand(parts: list[Subschema], value: Any) -> list[Subschema]:
+    """Return everything applicable to ``value`` under any of ``parts``."""
+    return [found for part in parts for found in applicable(part, value)]
+
+
+def annotation(parts: list[Subschema], keyword: str) -> Any:
+    """Return the first value of an annotation keyword among ``parts``, or None."""
+    return next((part.schema[keyword] for part in parts if keyword in part.schema), None)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A value met on a walk: where it stands, what it is, and what the schema says of it."""
+
+    pointer: str
+    value: Any
+    parts: list[Subschema]
+    parents: tuple[JsonObject, ...]
+
+
+def walk(value: Any, parts: list[Subschema], pointer: str = "", parents: tuple[JsonObject, ...] = ()) -> Iterator[Visit]:
+    """Yield every value that the schema describes, outermost first; ``parents`` ends with the nearest object."""
+    found = expand(parts, value)
+    yield Visit(pointer, value, found, parents)
+    if isinstance(value, dict):
+        known = properties(found)
+        for key, inner in value.items():
+            if key in known:
+                yield from walk(inner, known[key], f"{pointer}/{escaped(key)}", (*parents, value))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from walk(inner, items(found), f"{pointer}/{position}", parents)

@@ -1,0 +1,152 @@
+"""Checking a spelt-out method against the schema: one problem per mistake, with the nearest right word."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from recombine import schemas
+from recombine.pointers import escaped, parts
+from recombine.problems import Finding, listing, suggestion
+from recombine.subschemas import Subschema, expand, items, properties, root_schema
+
+_SHOWN = 60
+
+
+def schema_findings(value: Any) -> list[Finding]:
+    """Return every disagreement of a normalized method with the schema."""
+    validator = Draft202012Validator({"$ref": "recombine:/method.json"}, registry=schemas.registry())
+    findings: list[Finding] = []
+    for error in validator.iter_errors(value):
+        findings += _findings_of(error, value)
+    unique = list(dict.fromkeys(findings))
+    return list(_without_shadows(unique))
+
+
+def _findings_of(error: ValidationError, value: Any) -> list[Finding]:
+    pointer = "".join(f"/{escaped(str(part))}" for part in error.absolute_path)
+    keyword = str(error.validator)
+    if keyword in ("unevaluatedProperties", "additionalProperties"):
+        return list(_unknown_keys(error.instance, value, pointer))
+    if keyword == "required":
+        return list(_missing_keys(error, pointer))
+    describe = _DESCRIPTIONS.get(keyword, _plainly)
+    code, message, remedy = describe(error)
+    return [Finding(code, message, remedy, pointer)]
+
+
+def _unknown_keys(instance: dict[str, Any], value: Any, pointer: str) -> Iterator[Finding]:
+    known = properties(_schemas_at(value, pointer))
+    missing = [name for name in known if name not in instance]
+    for key in instance:
+        if key not in known:
+            remedy = suggestion(key, missing) if missing else ""
+            remedy = remedy if remedy.startswith("Did") else suggestion(key, known)
+            yield Finding("RC101", f'"{key}" is not a key that is known here', remedy, f"{pointer}/{escaped(key)}")
+
+
+def _missing_keys(error: ValidationError, pointer: str) -> Iterator[Finding]:
+    for key in error.validator_value:
+        if key not in error.instance and f"'{key}'" in error.message:
+            yield Finding("RC102", f'the required key "{key}" is missing', f'Add "{key}".', pointer)
+
+
+def _schemas_at(value: Any, pointer: str) -> list[Subschema]:
+    found = expand([root_schema()], value)
+    for part in parts(pointer):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+        inner = items(found) if part.isdigit() and not properties(found).get(part) else properties(found).get(part, [])
+        found = expand(inner, value)
+    return found
+
+
+def _without_shadows(findings: list[Finding]) -> Iterator[Finding]:
+    """Drop what another finding explains: a missing key that stands there misspelt, a mismatch below a mistake."""
+    misspelt = {(found.pointer.rpartition("/")[0], found.remedy) for found in findings if found.code == "RC101"}
+    for finding in findings:
+        key = finding.message.split('"')[1] if finding.code == "RC102" else ""
+        if finding.code != "RC102" or (finding.pointer, f'Did you mean "{key}"?') not in misspelt:
+            yield finding
+
+
+def _type(error: ValidationError) -> tuple[str, str, str]:
+    wanted = error.validator_value
+    words = [wanted] if isinstance(wanted, str) else list(wanted)
+    names = " or ".join(_TYPE_NAMES.get(word, word) for word in words)
+    return "RC103", f"{names} is expected here, not {shown(error.instance)}", ""
+
+
+def _enum(error: ValidationError) -> tuple[str, str, str]:
+    words = [str(word) for word in error.validator_value]
+    if not isinstance(error.instance, str):
+        return "RC103", f"one of {listing(words)} is expected here, not {shown(error.instance)}", ""
+    return "RC105", f'"{error.instance}" is none of the words allowed here', suggestion(error.instance, words)
+
+
+def _const(error: ValidationError) -> tuple[str, str, str]:
+    wanted = json.dumps(error.validator_value)
+    return "RC106", f"{shown(error.instance)} does not go with the keys beside it", f"Write {wanted}."
+
+
+def _bound(error: ValidationError) -> tuple[str, str, str]:
+    words = {
+        "minimum": "at least",
+        "maximum": "at most",
+        "exclusiveMinimum": "greater than",
+        "exclusiveMaximum": "less than",
+    }
+    bound = f"{words[str(error.validator)]} {error.validator_value}"
+    return "RC104", f"{shown(error.instance)} is out of range", f"The value must be {bound}."
+
+
+def _too_few(error: ValidationError) -> tuple[str, str, str]:
+    count = error.validator_value
+    kind = {"minItems": "item", "minProperties": "key", "minLength": "character"}[str(error.validator)]
+    return "RC104", f"at least {count} {kind}{'s' if count != 1 else ''} must stand here", ""
+
+
+def _not(error: ValidationError) -> tuple[str, str, str]:
+    forbidden = error.validator_value
+    why = error.schema.get("x-why") or forbidden.get("x-why")
+    if why:
+        return "RC106", f"{shown(error.instance)} is not allowed here: {why}", ""
+    if "required" in forbidden:
+        return "RC106", f"{listing(forbidden['required'])} cannot be given together here", "Remove one of them."
+    return "RC106", f"{shown(error.instance)} is not allowed here", ""
+
+
+def _plainly(error: ValidationError) -> tuple[str, str, str]:
+    return "RC106", f"{shown(error.instance)} is not allowed here ({error.validator})", ""
+
+
+def shown(value: Any) -> str:
+    """Return ``value`` as JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+_TYPE_NAMES = {
+    "object": "an object {...}",
+    "array": "a list [...]",
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+_DESCRIPTIONS: dict[str, Callable[[ValidationError], tuple[str, str, str]]] = {
+    "type": _type,
+    "enum": _enum,
+    "const": _const,
+    "minimum": _bound,
+    "maximum": _bound,
+    "exclusiveMinimum": _bound,
+    "exclusiveMaximum": _bound,
+    "minItems": _too_few,
+    "minProperties": _too_few,
+    "minLength": _too_few,
+    "not": _not,
+}

@@ -1,0 +1,126 @@
+import math
+
+import pytest
+import torch
+
+from recombine.patterns.target_distribution import TargetDistribution, target_of
+from tests.patterns.world import (
+    CLUSTERS,
+    SAMPLES,
+    GivenAssignments,
+    assert_finite_with_gradient,
+    saturated,
+    schema_errors,
+)
+
+BLOCK = {"pattern": "target_distribution", "target_distribution_recalculation_interval": 3}
+
+
+def pattern_of(interval=1):
+    return TargetDistribution(
+        target_distribution_recalculation_interval=interval, classifier=None, batch_augmentation="plain"
+    )
+
+
+def slow_target(q):
+    frequencies = [sum(row[k] for row in q) for k in range(len(q[0]))]
+    raw = [[value**2 / frequency for value, frequency in zip(row, frequencies, strict=True)] for row in q]
+    return [[value / sum(row) for value in row] for row in raw]
+
+
+def slow_loss(target, q, index):
+    terms = [p * math.log(p / q[i][k]) for i in index for k, p in enumerate(target[i])]
+    return sum(terms) / len(index)
+
+
+def all_probabilities(world, view="plain", classifier=None):
+    step = world.step(range(SAMPLES))
+    return step.log_probs(view, world.mappings.get(classifier)).exp().tolist()
+
+
+def run(world, pattern, **options):
+    return world.losses(pattern, **options)["target_distribution"].item()
+
+
+@pytest.mark.parametrize("classifier", [None, "classifier"])
+@pytest.mark.parametrize("view", ["plain", "view_1"])
+@pytest.mark.parametrize("index", [range(8), [5, 23, 0, 11]])
+def test_equals_the_double_sum(world, classifier, view, index):
+    block = BLOCK | {"batch_augmentation_name": view} | ({"classifier_name": classifier} if classifier else {})
+    target = slow_target(all_probabilities(world, "plain", classifier))
+    expected = slow_loss(target, all_probabilities(world, view, classifier), index)
+    assert run(world, world.build(block), index=index) == pytest.approx(expected, rel=1e-9)
+
+
+def test_target_pinned():
+    q = torch.tensor([[0.8, 0.2], [0.4, 0.6]], dtype=torch.float64)
+    # f = (1.2, 0.8); rows: (0.64/1.2, 0.04/0.8), (0.16/1.2, 0.36/0.8)
+    expected = torch.tensor([[32 / 35, 3 / 35], [8 / 35, 27 / 35]], dtype=torch.float64)
+    torch.testing.assert_close(target_of(q.log()), expected)
+
+
+def test_order_of_the_batch_does_not_matter(world):
+    pattern = world.build(BLOCK)
+    assert run(world, pattern, index=[3, 9, 14]) == pytest.approx(run(world, pattern, index=[14, 3, 9]), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "changed", "recomputed"), [(0, False, True), (1, False, False), (3, False, True), (4, True, True)]
+)
+def test_recomputed_when_due(world, iteration, changed, recomputed):
+    pattern = world.build(BLOCK)
+    pattern.before_step(world.step())
+    before = pattern.state_dict()["target"].clone()
+    with torch.no_grad():
+        world.centroids.add_(0.3)
+    pattern.before_step(world.step(iteration=iteration, centroids_changed=changed))
+    assert torch.equal(before, pattern.state_dict()["target"]) is not recomputed
+
+
+def test_target_is_a_constant_of_all_samples(world):
+    pattern = world.build(BLOCK)
+    pattern.before_step(world.step())
+    target = pattern.state_dict()["target"]
+    assert target.shape == (SAMPLES, CLUSTERS)
+    assert not target.requires_grad
+    torch.testing.assert_close(target.sum(1), torch.ones(SAMPLES, dtype=torch.float64))
+
+
+def test_state_before_the_first_iteration_holds_no_target(world):
+    pattern = world.build(BLOCK)
+    assert pattern.state_dict() == {"target": None}
+    pattern.load_state_dict({"target": None})
+    pattern.before_step(world.step(iteration=2))
+    assert pattern.state_dict()["target"] is not None
+
+
+def test_without_before_step_is_our_own_error(world):
+    with pytest.raises(RuntimeError, match="before_step"):
+        world.build(BLOCK).losses(world.step())
+
+
+def test_uniform_assignments_have_no_loss():
+    uniform = torch.full((5, 4), 0.25, dtype=torch.float64).log()
+    pattern, step = pattern_of(), GivenAssignments(plain=uniform, whole=uniform)
+    pattern.before_step(step)
+    assert pattern.losses(step)["target_distribution"].item() == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("rows", [2, 5])
+def test_saturated_assignments_and_empty_clusters_stay_finite(rows):
+    log_probs = saturated(rows, 4)
+    pattern, step = pattern_of(), GivenAssignments(plain=log_probs, whole=log_probs)
+    pattern.before_step(step)
+    assert_finite_with_gradient(pattern.losses(step), log_probs)
+
+
+def test_a_cluster_with_probability_zero_gets_none_in_the_target():
+    target = target_of(torch.tensor([[0.7, 0.3, 0.0], [0.2, 0.8, 0.0]]).log())
+    assert torch.isfinite(target).all()
+    assert target[:, 2].tolist() == [0, 0]
+    torch.testing.assert_close(target.sum(1), torch.ones(2))
+
+
+def test_refuses_interval_zero():
+    errors = schema_errors(BLOCK | {"target_distribution_recalculation_interval": 0})
+    assert [error.validator for error in errors] == ["minimum"]
