@@ -112,9 +112,7 @@ def check_jobs(
     return jobs
 
 
-def prepare(
-    loaded: Loaded, options: BatchOptions, cache: dict[str, Samples]
-) -> tuple[Job | None, tuple[Problem, ...]]:
+def prepare(loaded: Loaded, options: BatchOptions, cache: dict[str, Samples]) -> tuple[Job | None, tuple[Problem, ...]]:
     """Check a loaded method against its data; return the job, or None where there are errors, and all problems."""
     if loaded.config is None:
         return None, loaded.problems

@@ -106,9 +106,7 @@ def _prior(config: MappingConfig, mappings: dict[str, Mapping]) -> Mapping | Non
     return mappings[name] if name is not None and name != config.name else None
 
 
-def _num_features(
-    mappings: dict[str, Mapping], extractor: Mapping, sample_shape: tuple[int, ...], seed: int
-) -> int:
+def _num_features(mappings: dict[str, Mapping], extractor: Mapping, sample_shape: tuple[int, ...], seed: int) -> int:
     """Return D by passing zeros through the extractor; lazy layers take their sizes from the same pass."""
     chain: list[Mapping] = []
     link: Mapping | None = extractor

@@ -121,7 +121,8 @@ def _phase_happens(method: JsonObject, strategy: JsonObject) -> Iterator[Finding
     phases = [phase for phase in method["phases"] if phase["enabled"] and phase["name"] in wanted]
     if wanted and not any(runs_on(phase, dataset) for phase in phases for dataset in datasets):
         message = f"no dataset runs {' or '.join(repr(name) for name in wanted)}".replace("'", '"')
-        yield Finding("RC404", f"{message}, so that there would never be an assignment", "", f"/cluster_assignment_strategy/{key}")
+        message += ", so that there would never be an assignment"
+        yield Finding("RC404", message, "", f"/cluster_assignment_strategy/{key}")
 
 
 def _is_classifier(block: JsonObject, kinds: dict[str, str], pointer: str) -> Iterator[Finding]:
@@ -139,8 +140,8 @@ def _phase_can_end(method: JsonObject, phase: JsonObject, pointer: str) -> Itera
         return
     possible = [key for key in on_performance if _can_hold(key, criteria[key])]
     if not possible or not _assigns_during(method, phase):
-        reason = "no score can ever pass" if not possible else "the strategy gives no assignments in this phase that pass"
-        message = f"the phase could never end: {reason} its criteria"
+        reason = "no assignments are made in this phase" if possible else "no score can ever pass its criteria"
+        message = f"the phase could never end: {reason}"
         yield Finding("RC401", message, 'Add "iterations" or "epochs".', place)
     else:
         message = "the phase ends only if a score is reached, and may never end"
@@ -172,7 +173,8 @@ def _saved_centroids_exist(method: JsonObject, phase: JsonObject, pointer: str) 
 
 
 def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
-    groups = {pattern[loss["group"]] for _, pattern in enabled_patterns(phase, pointer) for loss in losses_of(pattern).values()}
+    enabled = enabled_patterns(phase, pointer)
+    groups = {pattern[loss["group"]] for _, pattern in enabled for loss in losses_of(pattern).values()}
     centroids = phase["name"] in (method["cluster_assignment_strategy"].get("use_centroids_during_phases") or [])
     for i, optimizer in enumerate(phase["optimizers"]):
         place, name = f"{pointer}/optimizers/{i}", optimizer["name"]
@@ -184,7 +186,8 @@ def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> It
             remedy = 'Name mappings in "trained_mapping_names".'
             yield Finding("RC402", f'optimizer "{name}" trains nothing', remedy, place)
         elif optimizer["group_name"] not in groups:
-            message = f'optimizer "{name}" trains nothing: no loss of this phase belongs to its group "{optimizer["group_name"]}"'
+            group = optimizer["group_name"]
+            message = f'optimizer "{name}" trains nothing: no loss of this phase belongs to its group "{group}"'
             remedy = f"Groups with losses: {', '.join(sorted(groups)) or 'none'}."
             yield Finding("RC402", message, remedy, f"{place}/group_name")
 
@@ -198,7 +201,7 @@ def _losses_are_minimised(method: JsonObject, phase: JsonObject, pointer: str) -
             if group not in groups:
                 message = f'no optimizer of this phase minimises the loss "{name}": it belongs to group "{group}"'
                 remedy = f"Groups with optimizers: {', '.join(sorted(groups)) or 'none'}."
-                yield Finding("RC403", message, remedy, f"{place}/{loss['group']}" if loss["group"] in pattern else place)
+                yield Finding("RC403", message, remedy, f"{place}/{loss['group']}")
 
 
 def _needs_are_met(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:

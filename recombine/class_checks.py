@@ -20,7 +20,8 @@ def class_findings(method: Any) -> list[Finding]:
     for visit in walk(method, [root_schema()]):
         kind = annotation(visit.parts, "x-class")
         if kind is not None and _names_something(kind, visit.value):
-            errors = _torchvision_errors(kind, visit) if kind in ("transform", "dataset") else _torch_errors(kind, visit)
+            check = _torchvision_errors if kind in ("transform", "dataset") else _torch_errors
+            errors = check(kind, visit)
             findings += [Finding(e.code, e.message, e.remedy, visit.pointer + e.key) for e in errors]
     return findings
 
@@ -50,14 +51,15 @@ def _trial(kind: str, block: dict[str, Any]) -> Iterator[FactoryError]:
 def _torchvision_errors(kind: str, visit: Visit) -> list[FactoryError]:
     block, name_key = visit.value, _NAME_KEYS.get(kind, "type")
     name = block[name_key]
-    own = {key for part in visit.parts for key in part.schema.get("properties", {})}
-    named = {key: value for key, value in block.items() if key not in own}
+    ours = {key for part in visit.parts for key in part.schema.get("properties", {})}
+    named = {key: value for key, value in block.items() if key not in ours}
     if kind == "dataset" and name in datasets.own_datasets():
         parameters = _own_parameters(name)
     else:
         reason = torchvision_classes.refusal(_kind(kind), name)
         if reason is not None:
-            known = torchvision_classes.names(_kind(kind)) + (list(datasets.own_datasets()) if kind == "dataset" else [])
+            own = list(datasets.own_datasets()) if kind == "dataset" else []
+            known = torchvision_classes.names(_kind(kind)) + own
             unknown = name not in known
             message = f'there is no {kind} called "{name}"' if unknown else f'"{name}" cannot be used: {reason}'
             return [FactoryError("RC201", message, suggestion(name, known) if unknown else "", f"/{name_key}")]

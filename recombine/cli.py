@@ -1,5 +1,6 @@
 """The command line."""
 
+import functools
 import signal
 import sys
 from collections.abc import Callable
@@ -59,7 +60,9 @@ def main() -> None:
 @click.option("--seed", type=click.IntRange(min=0), help="Replace the seed of every method.")
 @click.option("--device", help="Replace the device of every method.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
-@click.option("--log-dir", default="logs", show_default=True, type=click.Path(path_type=Path), help="For runs' folders.")
+@click.option(
+    "--log-dir", default="logs", show_default=True, type=click.Path(path_type=Path), help="For runs' folders."
+)
 @click.option("--allow-write", multiple=True, type=click.Path(path_type=Path), help="A folder that files may save to.")
 def run(**options: Any) -> None:
     """Check the method files at PATHS (files, or folders of them), then train and score each."""
@@ -74,9 +77,7 @@ def _run(options: dict[str, Any]) -> int:
     log = LogOptions(
         options["log_dir"], options["one_log_file"], not options["no_log_files"], not options["no_log_timestamps"]
     )
-    settings = batch.BatchOptions(
-        log, options["data_root"], tuple(options["allow_write"]), options["resume_on_error"]
-    )
+    settings = batch.BatchOptions(log, options["data_root"], tuple(options["allow_write"]), options["resume_on_error"])
     report = _report()
     files = batch.find_files(options["paths"], batch.program_folder())
     jobs = batch.check_jobs(files, _overrides(options), settings, report)
@@ -116,8 +117,22 @@ def _validate(options: dict[str, Any]) -> int:
 
 
 @main.command("list")
-@click.argument("kind", type=click.Choice(["patterns", "strategies", "datasets", "layers", "initializers", "functions",
-                                           "optimizers", "schedulers", "transforms"]))
+@click.argument(
+    "kind",
+    type=click.Choice(
+        [
+            "patterns",
+            "strategies",
+            "datasets",
+            "layers",
+            "initializers",
+            "functions",
+            "optimizers",
+            "schedulers",
+            "transforms",
+        ]
+    ),
+)
 def list_(kind: str) -> None:
     """List what a method file can name."""
     from recombine.catalog import entries
@@ -155,7 +170,8 @@ def _report() -> "Report":
 
     console = Console(highlight=False)
     if console.is_terminal:
-        return Report(_show_problem, lambda line: console.print(line, markup=False), _show_failure, lambda: [LiveProgress(console)])
+        show = functools.partial(console.print, markup=False)
+        return Report(_show_problem, show, _show_failure, lambda: [LiveProgress(console)])
     return Report(_show_problem, click.echo, _show_failure, lambda: [PlainProgress(click.echo)])
 
 

@@ -81,7 +81,9 @@ class _ResultCollector(Callback):
         self.datasets[scored.dataset.name] = dataset_result(scored, self.folder)
 
 
-def execute(job: Job, log: LogOptions, emit: Emit, watchers: Sequence[Callback] = ()) -> tuple[Result, BaseException | None]:
+def execute(
+    job: Job, log: LogOptions, emit: Emit, watchers: Sequence[Callback] = ()
+) -> tuple[Result, BaseException | None]:
     """Run a method; return its result, and the error that ended it, if one did.
 
     Whatever ends the run, ``result.json`` says so. The caller decides what becomes of the error.

@@ -155,7 +155,8 @@ def resolve(kind: str, name: str) -> Callable[..., Any]:
     if name in of_kind.refused:
         raise FactoryError("RC201", f'"{name}" cannot be used: {of_kind.refused[name]}')
     if not _PLAIN_NAME.fullmatch(name):
-        raise FactoryError("RC201", f'"{name}" is not the plain name of a {of_kind.title}', "Dotted or private names are refused.")
+        message = f'"{name}" is not the plain name of a {of_kind.title}'
+        raise FactoryError("RC201", message, "Dotted and private names are refused.")
     if name not in names(kind):
         raise FactoryError("RC201", f'there is no {of_kind.title} called "{name}"', suggestion(name, names(kind)))
     found: Callable[..., Any] = getattr(of_kind.namespace, name)

@@ -139,7 +139,8 @@ class Sampling(NamedTuple):
     """How values between pixels and outside the image arise.
 
     ``mode`` is ``nearest`` or ``bilinear``; ``fill`` ``(1 or C,)`` is the colour outside. ``blend`` says whether
-    bilinear values near the border mix with that colour (torchvision on tensors) or not (on PIL images).
+    bilinear values near the border mix with that colour (torchvision on tensors, which darkens them first by the share
+    that lies outside) or not (on PIL images).
     """
 
     mode: str
@@ -167,7 +168,11 @@ def affine(images: Tensor, matrices: Tensor, sampling: Sampling) -> Tensor:
 def _sampled(images: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
     """Return the values at ``grid (B, H, W, 2)``, in which the image reaches from -1 to 1."""
     colour = torch.tensor(sampling.fill, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
-    if sampling.mode == "bilinear" and not sampling.blend:
+    if sampling.mode == "bilinear" and sampling.blend:
+        covered = F.pad(images, (0, 0, 0, 0, 0, 1), value=1)
+        pixels, share = F.grid_sample(covered, grid, align_corners=False).tensor_split([-1], 1)
+        return pixels * share + (1 - share) * colour
+    if sampling.mode == "bilinear":
         pixels = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
         outside = ((grid < -1) | (grid >= 1)).any(3)
         return torch.where(outside.unsqueeze(1), colour, pixels)

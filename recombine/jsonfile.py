@@ -97,8 +97,6 @@ class _PositionScanner:
         return at + 1
 
 
-
-
 def read(path: Path) -> tuple[Document | None, list[Problem]]:
     """Read a JSON file; return the document (None if it cannot be parsed) and every problem found on the way."""
     name = str(path)
@@ -138,8 +136,8 @@ def parse(text: str, name: str, folder: Path) -> tuple[Document | None, list[Pro
 def _nesting(text: str) -> int:
     depth = deepest = 0
     for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
-        token = match.group()
-        depth += (token in "[{") - (token in "]}")
+        symbol = match.group()
+        depth += (symbol in "[{") - (symbol in "]}")
         deepest = max(deepest, depth)
     return deepest
 

@@ -66,9 +66,7 @@ def load_dict(method: Mapping[str, Any], overrides: Sequence[Override] = ()) -> 
     return _load(document, problems, "<dict>", overrides)
 
 
-def _load(
-    document: Document | None, problems: list[Problem], source: str, overrides: Sequence[Override]
-) -> Loaded:
+def _load(document: Document | None, problems: list[Problem], source: str, overrides: Sequence[Override]) -> Loaded:
     if document is None:
         return Loaded(source, None, tuple(problems))
     normalizer = Normalizer()

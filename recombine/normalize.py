@@ -55,9 +55,7 @@ class Normalizer:
             for key, inner in canonical.items()
         }
 
-    def _with_canonical_keys(
-        self, value: JsonObject, known: dict[str, list[Subschema]], pointer: str
-    ) -> JsonObject:
+    def _with_canonical_keys(self, value: JsonObject, known: dict[str, list[Subschema]], pointer: str) -> JsonObject:
         names = {alias: name for name, schemas in known.items() for alias in annotation(schemas, "x-aliases") or []}
         renamed: JsonObject = {}
         for key, inner in value.items():

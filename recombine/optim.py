@@ -64,9 +64,8 @@ class OptimizerSet:
         The gradients of all groups are taken before anything moves. A parameter without a gradient is skipped, so
         that neither momentum nor weight decay moves it.
         """
-        stepping = [
-            o for o in self.active(iteration) if o.config.group_name in totals and totals[o.config.group_name].requires_grad
-        ]
+        trainable = {group for group, total in totals.items() if total.requires_grad}
+        stepping = [named for named in self.active(iteration) if named.config.group_name in trainable]
         gradients = _gradients(stepping, totals)
         for named in stepping:
             for parameter in named.parameters:

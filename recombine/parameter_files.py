@@ -87,4 +87,3 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its type where there is none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-

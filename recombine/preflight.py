@@ -67,7 +67,8 @@ class Preflight:
     def _open(self, dataset: DatasetConfig) -> None:
         place = f"/datasets/{position(self.config, 'datasets', dataset.name)}"
         first, last = dataset.index_of_first_sample_to_use, dataset.index_of_last_sample_to_use
-        key = repr((dataset.dataset, sorted(dataset.arguments.items()), self.config.folder, self.data_root, first, last))
+        asked = (dataset.dataset, sorted(dataset.arguments.items()), first, last)
+        key = repr((asked, self.config.folder, self.data_root))
         try:
             samples = self.cache.get(key) or load_samples(dataset, self.config.folder, self.data_root)
         except DataError as error:
@@ -147,7 +148,8 @@ class Preflight:
     def _is_written(self, path: Path, phase: PhaseConfig) -> bool:
         """Tell whether an earlier phase of the method saves parameters to ``path``, or into its folder."""
         earlier = [other for other in self.config.phases if other.order < phase.order]
-        saved = [self.config.folder / block["path_to_file_or_dir"] for o in earlier for block in o.save_mapping_parameters]
+        blocks = [block for other in earlier for block in other.save_mapping_parameters]
+        saved = [self.config.folder / block["path_to_file_or_dir"] for block in blocks]
         return any(own.resolve() in (path.resolve(), path.resolve().parent) for own in saved)
 
 
@@ -188,9 +190,7 @@ def rehearsal_data(dataset: DatasetConfig, samples: Samples, seed: int) -> Data:
 
 def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method, data: Data) -> None:
     """Compute a pattern's losses on a small batch at the start of each of its stages, and their gradients."""
-    context = StepContext(
-        data.options.seed, data.name, data.device, lambda compute: full_pass(method, data, compute)
-    )
+    context = StepContext(data.options.seed, data.name, data.device, lambda compute: full_pass(method, data, compute))
     batch = data.training_batch(phase.name, 0, objective.views)
     for start in objective.pattern.stage_starts():
         clock = Clock(phase.name, start, 0, 1)
@@ -201,9 +201,7 @@ def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method,
                 raise NetworkError(f'the loss "{name}" has the shape {tuple(loss.shape)} and is no single number')
 
 
-def classifier_findings(
-    config: MethodConfig, dataset: DatasetConfig, method: Method, data: Data
-) -> Iterator[Finding]:
+def classifier_findings(config: MethodConfig, dataset: DatasetConfig, method: Method, data: Data) -> Iterator[Finding]:
     """Yield the classifiers whose outputs are not one number per cluster."""
     batch = next(data.evaluation_batches(_REHEARSAL_SAMPLES))
     method.eval()
@@ -213,5 +211,6 @@ def classifier_findings(
             with torch.no_grad():
                 width = Forward(method, batch).logits(mapping).flatten(1).shape[1]
             if width != dataset.num_clusters:
-                message = f'classifier "{mapping.name}" gives {width} outputs, but dataset "{dataset.name}" has {dataset.num_clusters} clusters'
+                wanted = f'dataset "{dataset.name}" has {dataset.num_clusters} clusters'
+                message = f'classifier "{mapping.name}" gives {width} outputs, but {wanted}'
                 yield Finding("RC503", message, f"Make its last layer {dataset.num_clusters} wide.", f"/mappings/{i}")

@@ -28,7 +28,6 @@ def generator(seed: int, purpose: str, *key: str | int, device: torch.device | s
 @contextmanager
 def global_generator(seed: int, purpose: str, *key: str | int) -> Iterator[None]:
     """Seed torch's global generators for what can use no other (torch.nn.init, dropout), then restore them."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng():
         torch.manual_seed(derive(seed, purpose, *key))
         yield

@@ -1,7 +1,6 @@
 """Names that refer to something within the file: do they, and is each of them there once?"""
 
 from collections.abc import Iterator
-from typing import Any
 
 from recombine.complete import blocks
 from recombine.pointers import parts

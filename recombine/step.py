@@ -70,7 +70,7 @@ class Forward:
         return self._remembered("output", mapping, view, source)
 
     def head(self, mapping: Mapping, view: str = PLAIN_VIEW) -> Tensor:
-        """Return the output ``(B, D)`` of a head; one without a prior mapping receives the first extractor's features."""
+        """Return the output ``(B, D)`` of a head; without a prior mapping it gets the first extractor's features."""
         source = self.method.feature_extractor if mapping.prior is None else None
         return self.output(mapping, view, source).flatten(1)
 

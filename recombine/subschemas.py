@@ -87,7 +87,9 @@ class Visit:
     parents: tuple[JsonObject, ...]
 
 
-def walk(value: Any, parts: list[Subschema], pointer: str = "", parents: tuple[JsonObject, ...] = ()) -> Iterator[Visit]:
+def walk(
+    value: Any, parts: list[Subschema], pointer: str = "", parents: tuple[JsonObject, ...] = ()
+) -> Iterator[Visit]:
     """Yield every value that the schema describes, outermost first; ``parents`` ends with the nearest object."""
     found = expand(parts, value)
     yield Visit(pointer, value, found, parents)

@@ -183,6 +183,8 @@ def _split_arguments(type_name: str, arguments: Mapping[str, Any]) -> list[dict[
     selector = "train" if "train" in known else "split"
     if selector not in known:
         raise DataError(f'dataset "{type_name}" has no splits')
+    if not splits:
+        raise DataError(f'dataset "{type_name}": "splits" names no split')
     if selector in arguments:
         raise DataError(f'dataset "{type_name}": give either "{selector}" or "splits"')
     if selector == "split":

@@ -29,7 +29,7 @@ def _findings_of(error: ValidationError, value: Any) -> list[Finding]:
     pointer = "".join(f"/{escaped(str(part))}" for part in error.absolute_path)
     keyword = str(error.validator)
     if keyword in ("unevaluatedProperties", "additionalProperties"):
-        return list(_unknown_keys(error.instance, value, pointer))
+        return list(_unknown_keys(_instance(error), value, pointer))
     if keyword == "required":
         return list(_missing_keys(error, pointer))
     describe = _DESCRIPTIONS.get(keyword, _plainly)
@@ -48,8 +48,8 @@ def _unknown_keys(instance: dict[str, Any], value: Any, pointer: str) -> Iterato
 
 
 def _missing_keys(error: ValidationError, pointer: str) -> Iterator[Finding]:
-    for key in error.validator_value:
-        if key not in error.instance and f"'{key}'" in error.message:
+    for key in _bound_of(error):
+        if key not in _instance(error) and f"'{key}'" in error.message:
             yield Finding("RC102", f'the required key "{key}" is missing', f'Add "{key}".', pointer)
 
 
@@ -71,15 +71,23 @@ def _without_shadows(findings: list[Finding]) -> Iterator[Finding]:
             yield finding
 
 
+def _instance(error: ValidationError) -> Any:
+    return error.instance
+
+
+def _bound_of(error: ValidationError) -> Any:
+    return error.validator_value
+
+
 def _type(error: ValidationError) -> tuple[str, str, str]:
-    wanted = error.validator_value
+    wanted = _bound_of(error)
     words = [wanted] if isinstance(wanted, str) else list(wanted)
     names = " or ".join(_TYPE_NAMES.get(word, word) for word in words)
     return "RC103", f"{names} is expected here, not {shown(error.instance)}", ""
 
 
 def _enum(error: ValidationError) -> tuple[str, str, str]:
-    words = [str(word) for word in error.validator_value]
+    words = [str(word) for word in _bound_of(error)]
     if not isinstance(error.instance, str):
         return "RC103", f"one of {listing(words)} is expected here, not {shown(error.instance)}", ""
     return "RC105", f'"{error.instance}" is none of the words allowed here', suggestion(error.instance, words)
@@ -108,8 +116,9 @@ def _too_few(error: ValidationError) -> tuple[str, str, str]:
 
 
 def _not(error: ValidationError) -> tuple[str, str, str]:
-    forbidden = error.validator_value
-    why = error.schema.get("x-why") or forbidden.get("x-why")
+    forbidden = _bound_of(error)
+    schema: Any = error.schema
+    why = schema.get("x-why") or forbidden.get("x-why")
     if why:
         return "RC106", f"{shown(error.instance)} is not allowed here: {why}", ""
     if "required" in forbidden:

@@ -1,7 +1,8 @@
 """The contract of cluster assignment strategies: how samples get their clusters."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping as Dictionary
+from collections.abc import Callable
+from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
 from torch import Tensor, nn

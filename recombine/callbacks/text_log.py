@@ -36,13 +36,12 @@ class TextLog(Callback):
             f"batches of {dataset.batch_size}"
         )
         if untrained and dataset.phases != ():
-            self.emit(
-                f"Samples {untrained.start} to {untrained.stop - 1} make no whole batch and are never trained on"
-            )
+            self.emit(f"Samples {untrained.start} to {untrained.stop - 1} make no whole batch and are never trained on")
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """Name the phase and how long it may last."""
-        length = f"at most {phase.iterations} iterations" if phase.iterations is not None else "until a score is reached"
+        bounded = phase.iterations is not None
+        length = f"at most {phase.iterations} iterations" if bounded else "until a score is reached"
         self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {length}')
         self._stages = []
         self._tell_stages(phase, state)
@@ -72,7 +71,7 @@ class TextLog(Callback):
         if evaluation is None:
             self.emit(f'Dataset "{name}": no assignments yet')
         elif evaluation.scores is None:
-            used = len(evaluation.clusters.unique())
+            used = len(set(evaluation.clusters.tolist()))
             self.emit(f'Dataset "{name}": {scored.num_samples} samples in {used} clusters, no labels to score against')
         else:
             self.emit(f'Final performance on dataset "{name}": {evaluation.scores}')

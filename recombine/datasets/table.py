@@ -177,7 +177,8 @@ def _samples(features: NDArray[Any], labels: NDArray[Any] | None, root: Path) ->
             f"{root}: features are a non-empty array of numbers of shape (samples, features), not "
             f"{features.dtype} of shape {tuple(features.shape)}"
         )
-    values = torch.from_numpy(features.astype(np.float32))
+    with np.errstate(over="ignore"):
+        values = torch.from_numpy(features.astype(np.float32))
     bad = (~values.isfinite()).nonzero()
     if len(bad):
         row, column = bad[0].tolist()

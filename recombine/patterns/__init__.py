@@ -1,0 +1,1 @@
+"""Design patterns: one file each, found by looking into this folder."""

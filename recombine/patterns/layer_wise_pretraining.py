@@ -112,7 +112,7 @@ def _evaluating(mappings: list[Mapping]) -> Iterator[None]:
     training = [module.training for module in modules]
     try:
         for mapping in mappings:
-            pass
+            mapping.eval()
         yield
     finally:
         for module, mode in zip(modules, training, strict=True):

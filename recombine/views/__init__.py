@@ -1,0 +1,1 @@
+"""Batch transforms: one file each, found by looking into this folder."""
