@@ -1,6 +1,6 @@
 """Running a method from Python."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def run(
     device: str | None = None,
     data_root: str | Path | None = None,
     log_dir: str | Path = "logs",
+    allow_write: Sequence[str | Path] = (),
 ) -> Result:
     """Train and score a method.
 
@@ -30,18 +31,21 @@ def run(
         device: Replaces the method's device.
         data_root: Where datasets are looked for first.
         log_dir: Where the run's folder is created.
+        allow_write: Further folders that the method may save parameters to.
 
     Returns:
         Scores, assignments and paths. Nothing is shown; the log stands in the run's folder.
 
     Raises:
         InvalidMethodError: The method has mistakes; ``problems`` holds all of them.
-        RecombineError: The run failed by something that the user can mend, for example a diverged loss.
+        RecombineError: The arguments cannot be followed, or the run failed by something that the user can mend, for
+            example a diverged loss.
     """
     changes = [Override(pointer, value) for pointer, value in (overrides or {}).items()]
     changes += [Override(f"/{key}", value) for key, value in (("seed", seed), ("device", device)) if value is not None]
     loaded = load_dict(source, changes) if isinstance(source, Mapping) else load_file(Path(source), changes)
-    options = BatchOptions(LogOptions(Path(log_dir)), Path(data_root) if data_root is not None else None)
+    root = Path(data_root) if data_root is not None else None
+    options = BatchOptions(LogOptions(Path(log_dir)), root, tuple(Path(folder) for folder in allow_write))
     job, problems = prepare(loaded, options, {})
     if job is None:
         raise InvalidMethodError(problems)

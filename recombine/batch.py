@@ -1,9 +1,10 @@
 """Many methods, one after the other: all are checked before the first one runs."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recombine.callbacks.base import Callback
@@ -11,13 +12,15 @@ from recombine.datasets.base import Samples
 from recombine.engines.single import find_device
 from recombine.errors import RecombineError, UsageError
 from recombine.execute import Emit, Job, LogOptions, check_log_places, execute
+from recombine.files import write_text
 from recombine.load import Loaded, load_file
 from recombine.overrides import Override
 from recombine.places import Places
 from recombine.preflight import Preflight
-from recombine.problems import Finding, Problem, file_problem, has_errors
+from recombine.problems import Finding, Problem, file_problem, has_errors, printable
 from recombine.results import Result
 
+NOT_RUN = "not run"
 EXIT_SUCCESS, EXIT_FAILED, EXIT_INVALID = 0, 1, 2
 
 
@@ -54,6 +57,15 @@ class Outcome:
     result: Result | None = None
     error: str | None = None
 
+    @property
+    def status(self) -> str:
+        """One or two words on what became of the method."""
+        if self.result is not None:
+            return self.result.status
+        if has_errors(self.problems):
+            return "invalid"
+        return NOT_RUN if self.error == NOT_RUN else "failed"
+
 
 @dataclass
 class Report:
@@ -79,15 +91,15 @@ def find_files(paths: Sequence[Path], program_folder: Path) -> list[Path | Probl
     """
     found: list[Path | Problem] = []
     for given in paths:
-        path = given if given.exists() or given.is_absolute() else program_folder / given
-        if path.is_dir():
+        path = given if os.path.exists(given) or given.is_absolute() else program_folder / given
+        if os.path.isdir(path):
             inside: list[Path | Problem] = [file for file in sorted(path.glob("*.json")) if file.is_file()]
             remedy = "Name the files, or the folder that holds them; folders below it are not searched."
             found += inside or [file_problem(given, "RC001", "the folder holds no .json file", remedy)]
-        elif path.exists():
+        elif os.path.exists(path):
             found.append(path)
         else:
-            found.append(file_problem(given, "RC001", "no such file or folder"))
+            found.append(file_problem(given, "RC001", "there is no such file or folder"))
     return found
 
 
@@ -100,15 +112,19 @@ def check_jobs(
     for file in files:
         if isinstance(file, Problem):
             report.problem(file)
-            jobs.append(Outcome(file.file, (file,), error="cannot be read"))
+            jobs.append(Outcome(printable(file.file), (file,), error="cannot be read"))
             continue
         for chosen in overrides:
-            loaded = load_file(file, chosen)
-            job, problems = prepare(loaded, options, cache)
+            title = printable(" ".join([str(file), *(str(override) for override in chosen)]))
+            try:
+                job, problems = prepare(load_file(file, chosen), options, cache)
+            except Exception as error:  # noqa: BLE001  (an error of ours in one file does not concern the others)
+                report.failure(_traceback(error))
+                jobs.append(Outcome(title, error=f"{type(error).__name__}: {error}"))
+                continue
             for problem in problems:
                 report.problem(problem)
-            title = " ".join([str(file), *(str(override) for override in chosen)])
-            jobs.append(replace_source(job, title) if job is not None else _invalid(title, problems))
+            jobs.append(replace(job, source=title) if job is not None else _invalid(title, problems))
     return jobs
 
 
@@ -117,21 +133,18 @@ def prepare(loaded: Loaded, options: BatchOptions, cache: dict[str, Samples]) ->
     if loaded.config is None:
         return None, loaded.problems
     places = Places(loaded.config.folder, (options.log.log_dir.absolute(), *options.allow_write))
-    try:
-        find_device(loaded.config.device)
-    except UsageError as error:
-        problem = loaded.problem(Finding("RC404", str(error), "", "/device"))
-        return None, (*loaded.problems, problem)
     preflight = Preflight(loaded.config, options.data_root, places, cache)
-    problems = (*loaded.problems, *(loaded.problem(finding) for finding in dict.fromkeys(preflight.check())))
-    if has_errors(problems):
-        return None, problems
-    return Job(loaded.source, loaded.config, preflight.samples, places), problems
+    checked = loaded.with_findings([*_device_findings(loaded.config.device), *preflight.check()])
+    if checked.config is None:
+        return None, checked.problems
+    return Job(checked.source, checked.config, preflight.samples, places), checked.problems
 
 
-def replace_source(job: Job, source: str) -> Job:
-    """Return the job under another title."""
-    return Job(source, job.config, job.samples, job.places)
+def _device_findings(device: str) -> Iterator[Finding]:
+    try:
+        find_device(device)
+    except UsageError as error:
+        yield Finding("RC507", str(error), "", "/device")
 
 
 def _invalid(source: str, problems: tuple[Problem, ...]) -> Outcome:
@@ -147,13 +160,13 @@ def run_batch(jobs: Sequence[Job | Outcome], options: BatchOptions, report: Repo
         UsageError: Logs cannot be written.
     """
     if not options.resume_on_error and any(isinstance(job, Outcome) for job in jobs):
-        yield from (job if isinstance(job, Outcome) else Outcome(job.source, error="not run") for job in jobs)
+        yield from (job if isinstance(job, Outcome) else Outcome(job.source, error=NOT_RUN) for job in jobs)
         return
     check_log_places(options.log)
     stopped = False
     for job in jobs:
         if stopped:
-            yield Outcome(job.source, error="not run")
+            yield Outcome(job.source, error=NOT_RUN)
         elif isinstance(job, Outcome):
             yield job
         else:
@@ -167,10 +180,14 @@ def _run_one(job: Job, options: BatchOptions, report: Report) -> Outcome:
     if isinstance(error, KeyboardInterrupt):
         raise error
     if error is not None and not isinstance(error, RecombineError):
-        text = "".join(traceback.format_exception(error))
-        (result.folder / "traceback.txt").write_text(text, encoding="utf-8")
+        text = _traceback(error)
+        write_text(result.folder / "traceback.txt", text)
         report.failure(text)
     return Outcome(job.source, (), result, result.error)
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def exit_status(outcomes: Sequence[Outcome]) -> int:

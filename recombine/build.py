@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping as Dictionary
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from recombine import factory, registry
 from recombine.assignment.base import AssignmentStrategy, StrategyContext
 from recombine.assignment.centroids import Centroids
+from recombine.checks import losses_of
 from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
 from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples, open_dataset
@@ -58,7 +60,7 @@ def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[in
     for mapping in config.mappings:
         mappings[mapping.name].prior = _prior(mapping, mappings)
     extractor = mappings[config.extractor]
-    num_features = _num_features(mappings, extractor, sample_shape, config.seed)
+    num_features = _num_features(extractor, sample_shape)
     centroids = Centroids(extractor, num_clusters, num_features) if config.centroids is not None else None
     uses = config.centroids.use_centroids_during_phases if config.centroids is not None else ()
     context = StrategyContext(mappings, extractor, num_clusters, num_features, config.seed, centroids, uses)
@@ -68,6 +70,8 @@ def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[in
 def build_mapping(config: MappingConfig, seed: int) -> Mapping:
     """Build one network, initialised by the run's seed and its own name alone.
 
+    Lazy layers are initialised likewise, once their first input gives them their sizes.
+
     Raises:
         NetworkError: A class refuses its arguments, or an initialisation does not fit its layer.
     """
@@ -75,28 +79,81 @@ def build_mapping(config: MappingConfig, seed: int) -> Mapping:
     try:
         with global_generator(seed, "initialization", config.name):
             layers = [(block["name"], factory.build_layer(block, named)) for block in config.layers]
-            for block in config.layer_initialization:
-                _initialize(block, named, config.name)
         before = [factory.function(block) for block in config.pre_processing_functions]
         after = [factory.function(block) for block in config.post_processing_functions]
     except factory.FactoryError as error:
         raise NetworkError(f'mapping "{config.name}": {error.message}') from error
     softmax = config.softmax_layer_name or _last_softmax(layers)
-    return Mapping(config.name, config.type, layers, before, after, softmax)
+    mapping = Mapping(config.name, config.type, layers, before, after, softmax)
+    _initialize_layers(mapping, config, named, seed)
+    return mapping
+
+
+def _is_lazy(layer: nn.Module) -> bool:
+    return isinstance(layer, LazyModuleMixin)
 
 
 def _last_softmax(layers: list[tuple[str, nn.Module]]) -> str | None:
     return layers[-1][0] if layers and isinstance(layers[-1][1], SOFTMAX_LAYERS) else None
 
 
-def _initialize(block: Dictionary[str, Any], named: dict[str, nn.Module], mapping: str) -> None:
+def _initialize_layers(mapping: Mapping, config: MappingConfig, named: dict[str, nn.Module], seed: int) -> None:
+    places = {module: place for place, module in mapping.named_modules()}
+    wanted = [(block, name) for block in config.layer_initialization for name in block["layer_names"]]
+    with global_generator(seed, "layer initialization", config.name):
+        for block, name in wanted:
+            if named[name] not in places:
+                reason = "the layer around it works on copies of it"
+                raise NetworkError(f'mapping "{config.name}": layer "{name}" cannot be initialised: {reason}')
+            if not _is_lazy(named[name]):
+                _initialize(block, name, named[name], config.name)
+    for module, place in places.items():
+        if _is_lazy(module):
+            names = tuple(name for name, layer in named.items() if layer is module)
+            _LazyInitialization(config, seed, place, names).watch(module)
+
+
+def _initialize(block: Dictionary[str, Any], name: str, layer: nn.Module, mapping: str) -> None:
     function = factory.resolve("init", block["type"])
-    arguments = factory.arguments_of("init", block)
-    for name in block["layer_names"]:
-        parameter = getattr(named[name], block["weight_type"], None)
-        if not isinstance(parameter, nn.Parameter):
-            raise NetworkError(f'mapping "{mapping}": layer "{name}" has no {block["weight_type"]} to initialise')
-        factory.call(f'{block["type"]} for layer "{name}"', function, parameter, **arguments)
+    parameter = getattr(layer, block["weight_type"], None)
+    if not isinstance(parameter, nn.Parameter):
+        raise NetworkError(f'mapping "{mapping}": layer "{name}" has no {block["weight_type"]} to initialise')
+    try:
+        factory.call(f'{block["type"]} for layer "{name}"', function, parameter, **factory.arguments_of("init", block))
+    except factory.FactoryError as error:
+        raise NetworkError(f'mapping "{mapping}": {error.message}') from error
+
+
+class _LazyInitialization:
+    """Initialises a lazy layer as soon as its first input has given it its sizes.
+
+    Whoever happens to feed the layer first, the draws are those of the run's seed, the mapping and the layer. A layer
+    whose parameters were loaded before keeps them.
+
+    Args:
+        config: The mapping.
+        seed: The run's seed.
+        place: Where the layer stands in the mapping.
+        names: The names of the layer in the method file.
+    """
+
+    def __init__(self, config: MappingConfig, seed: int, place: str, names: tuple[str, ...]) -> None:
+        self.config, self.seed, self.place, self.names = config, seed, place, names
+
+    def watch(self, layer: nn.Module) -> None:
+        """Wait for the layer's first input, in the place of torch's own hook, which draws from whatever is at hand."""
+        self._lazy = cast(Any, layer)
+        self._lazy._initialize_hook.remove()
+        self._hook = layer.register_forward_pre_hook(self._begin)
+
+    def _begin(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._hook.remove()
+        was_loaded = not self._lazy.has_uninitialized_params()
+        with global_generator(self.seed, "initialization", self.config.name, self.place):
+            self._lazy._infer_parameters(layer, inputs)
+            for block in () if was_loaded else self.config.layer_initialization:
+                for name in [name for name in block["layer_names"] if name in self.names]:
+                    _initialize(block, name, layer, self.config.name)
 
 
 def _prior(config: MappingConfig, mappings: dict[str, Mapping]) -> Mapping | None:
@@ -106,20 +163,13 @@ def _prior(config: MappingConfig, mappings: dict[str, Mapping]) -> Mapping | Non
     return mappings[name] if name is not None and name != config.name else None
 
 
-def _num_features(mappings: dict[str, Mapping], extractor: Mapping, sample_shape: tuple[int, ...], seed: int) -> int:
-    """Return D by passing zeros through the extractor; lazy layers take their sizes from the same pass."""
-    chain: list[Mapping] = []
-    link: Mapping | None = extractor
-    while link is not None:
-        chain.insert(0, link)
-        link = link.prior
-    x = torch.zeros(_PROBE_SAMPLES, *sample_shape)
-    training = {mapping: mapping.training for mapping in mappings.values()}
-    with torch.no_grad(), global_generator(seed, "initialization", "lazy layers"):
-        for mapping in chain:
-            x = mapping.eval()(x)
-    for mapping, was_training in training.items():
-        mapping.train(was_training)
+def _num_features(extractor: Mapping, sample_shape: tuple[int, ...]) -> int:
+    """Return D by passing zeros through the freshly built extractor and what feeds it."""
+    x, given = torch.zeros(_PROBE_SAMPLES, *sample_shape), "a sample"
+    with torch.no_grad():
+        for mapping in extractor.chain():
+            x, given = mapping.eval()(x, given), mapping.output_in_words
+            mapping.train()
     return x.flatten(1).shape[1]
 
 
@@ -150,15 +200,14 @@ def build_objectives(phase: PhaseConfig, method: Method) -> list[Objective]:
 def _objective(name: str, block: Dictionary[str, Any], method: Method) -> Objective:
     entry = registry.patterns()[block["pattern"]]
     pattern = entry.implementation()(**pattern_arguments(entry.subschema, dict(block), method.mappings))
-    losses = entry.schema["x-losses"]
+    losses = losses_of(dict(block))
     terms = {
         loss: Term(
             name if len(losses) == 1 else f"{name}.{loss}",
             block["loss_weight"] * (block[keys["weight"]] if keys["weight"] not in (None, "loss_weight") else 1),
-            block.get(keys["group"], "default"),
+            block[keys["group"]],
         )
         for loss, keys in losses.items()
-        if all((block.get(key) is not None) == wanted for key, wanted in keys.get("when", {}).items())
     }
     schedule = WeightSchedule(**block["loss_weight_schedule"])
     return Objective(name, pattern, terms, schedule, views_of(block), block.get("loss_report_interval"))

@@ -1,34 +1,47 @@
 """Everything that a method file can name."""
 
+from collections.abc import Callable, Iterator
+
 from recombine import factory, registry, torchvision_classes
 from recombine.datasets.base import own_datasets
 
-_KINDS = {
-    "layers": "layer",
-    "initializers": "init",
-    "functions": "functional",
-    "optimizers": "optimizer",
-    "schedulers": "scheduler",
-}
+Entries = Iterator[tuple[str, str]]
 
 
-def entries(kind: str) -> list[tuple[str, str]]:
-    """Return names and titles of one kind of things: ``patterns``, ``strategies``, ``layers``, ``datasets``, ..."""
-    if kind == "patterns":
-        return [(entry.id, entry.title) for entry in registry.patterns().values()]
-    if kind == "strategies":
-        return [(entry.id, entry.title) for entry in registry.strategies().values()]
-    if kind == "transforms":
-        return [(name, "") for name in _usable("transform")]
-    if kind == "datasets":
-        own = [(name, _first_line(cls.__doc__)) for name, cls in own_datasets().items()]
-        return own + [(name, "of torchvision.datasets") for name in _usable("dataset")]
-    return [(name, "") for name in factory.names(_KINDS[kind])]
+def entries(kind: str) -> Entries:
+    """Yield names and titles of one kind of things: ``patterns``, ``strategies``, ``layers``, ``datasets``, ..."""
+    if kind in _OWN:
+        return _OWN[kind]()
+    singular = next(singular for singular, of_kind in factory.KINDS.items() if of_kind.plural == kind)
+    return ((name, "") for name in factory.names(singular))
+
+
+def _patterns() -> Entries:
+    return ((entry.id, entry.title) for entry in registry.patterns().values())
+
+
+def _strategies() -> Entries:
+    return ((entry.id, entry.title) for entry in registry.strategies().values())
+
+
+def _datasets() -> Entries:
+    for name, cls in own_datasets().items():
+        yield name, (cls.__doc__ or "").strip().partition("\n")[0]
+    for name in _usable("dataset"):
+        yield name, "of torchvision.datasets"
+
+
+def _transforms() -> Entries:
+    return ((name, "") for name in _usable("transform"))
 
 
 def _usable(kind: torchvision_classes.Kind) -> list[str]:
     return [name for name in torchvision_classes.names(kind) if torchvision_classes.refusal(kind, name) is None]
 
 
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]
+_OWN: dict[str, Callable[[], Entries]] = {
+    "patterns": _patterns,
+    "strategies": _strategies,
+    "datasets": _datasets,
+    "transforms": _transforms,
+}

@@ -1,28 +1,59 @@
 """What a method file means, checked before anything runs: can every phase end, is every loss minimised, and so on.
 
-The checks work on a completed method that agrees with the schema and whose names all refer to something.
+The checks work on a completed method, where it agrees with the schema and its names refer to something.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from recombine import registry
-from recombine.complete import blocks
-from recombine.problems import Finding
+from recombine.complete import blocks, placed_blocks
+from recombine.pointers import parts
+from recombine.problems import Finding, listing
 from recombine.references import runs_on
 from recombine.subschemas import JsonObject
 
+_MAPPINGS, _PHASES, _STRATEGY, _DATASETS = "mappings", "phases", "cluster_assignment_strategy", "datasets"
+_UNREAD = {
+    _MAPPINGS: (
+        "layers",
+        "layer_initialization",
+        "pre_processing_functions",
+        "post_processing_functions",
+        "softmax_layer_name",
+    ),
+    _DATASETS: ("transforms", "batch_augmentations"),
+}
 _CLASSIFIERS = ("feature_space_classifier", "sample_space_classifier")
 _PERFORMANCE = "performance_evaluation_"
+_LEAST_ARI = -0.5
 
 
-def semantic_findings(method: JsonObject) -> list[Finding]:
-    """Return every contradiction of a valid, completed method."""
-    findings = [finding for check in _METHOD_CHECKS for finding in check(method)]
-    for i, phase in enumerate(method["phases"]):
-        if phase["enabled"]:
-            findings += [finding for check in _PHASE_CHECKS for finding in check(method, phase, f"/phases/{i}")]
+def semantic_findings(method: JsonObject, spoilt: Collection[str] = ()) -> list[Finding]:
+    """Return every contradiction of a completed method.
+
+    Args:
+        method: The method.
+        spoilt: Pointers of places that other checks found fault with. A check that reads such a place is left out.
+    """
+    bad = {section for pointer in spoilt for section in _sections(pointer)}
+    if "" in bad:
+        return []
+    findings = [f for check, reads in _METHOD_CHECKS.items() if not bad & set(reads) for f in check(method)]
+    for i, phase in placed_blocks(method, "phases"):
+        place = f"/phases/{i}"
+        if place not in bad and phase["enabled"]:
+            due = [check for check, reads in _PHASE_CHECKS.items() if not bad & set(reads)]
+            findings += [finding for check in due for finding in check(method, phase, place)]
     return findings
+
+
+def _sections(pointer: str) -> list[str]:
+    """Return the sections of the file that a pointer leads into; each phase is also a section of its own."""
+    first, *rest = parts(pointer) or [""]
+    if first in _UNREAD and len(rest) > 1 and rest[1] in _UNREAD[first]:
+        return []
+    return [first, f"/phases/{rest[0]}"] if first == _PHASES and rest else [first]
 
 
 def losses_of(pattern: JsonObject) -> dict[str, JsonObject]:
@@ -78,23 +109,31 @@ def _kept_mappings_fit(method: JsonObject) -> Iterator[Finding]:
 
 
 def _chains_end(method: JsonObject) -> Iterator[Finding]:
-    prior = {mapping["name"]: prior_name(mapping) for mapping in method["mappings"]}
-    for i, mapping in enumerate(method["mappings"]):
-        seen, name = [mapping["name"]], prior[mapping["name"]]
-        while name is not None and name not in seen:
-            seen.append(name)
-            name = prior.get(name)
-        if name == mapping["name"]:
-            chain = " <- ".join(f'"{link}"' for link in [*seen, name])
-            yield Finding("RC404", f"the mappings feed each other in a circle: {chain}", "", f"/mappings/{i}")
+    prior = {mapping["name"]: _prior_name(mapping) for mapping in method["mappings"]}
+    reported: set[str] = set()
+    for i, name in enumerate(prior):
+        chain: list[str] = []
+        link: str | None = name
+        while link is not None and link not in chain:
+            chain.append(link)
+            link = prior[link]
+        if link == name and name not in reported:
+            reported.update(chain)
+            shown = " <- ".join(f'"{each}"' for each in [*chain, name])
+            yield Finding("RC404", f"the mappings feed each other in a circle: {shown}", "", f"/mappings/{i}")
 
 
-def prior_name(mapping: JsonObject) -> str | None:
+def _prior_name(mapping: JsonObject) -> str | None:
     """Return the name of the mapping that feeds ``mapping``, or None where samples do."""
-    own = mapping.get("prior_mapping_name")
-    if own is None and mapping["type"] == "feature_space_classifier":
-        own = mapping.get("associated_feature_extractor_name")
-    return own if own != mapping["name"] else None
+    own: str | None = mapping.get("prior_mapping_name")
+    return mapping.get("associated_feature_extractor_name") if own is None else own
+
+
+def _classifiers_are_fed(method: JsonObject) -> Iterator[Finding]:
+    for i, mapping in enumerate(method["mappings"]):
+        if mapping["type"] == "feature_space_classifier" and _prior_name(mapping) is None:
+            message = f'classifier "{mapping["name"]}" works on features, but no mapping is a feature extractor'
+            yield Finding("RC404", message, 'Declare one of type "feature_extractor".', f"/mappings/{i}/type")
 
 
 def _strategy_can_assign(method: JsonObject) -> Iterator[Finding]:
@@ -109,60 +148,72 @@ def _strategy_can_assign(method: JsonObject) -> Iterator[Finding]:
     elif "feature_extractor" not in kinds.values():
         message = "the strategy works on features, but no mapping is a feature extractor"
         yield Finding("RC404", message, 'Declare one of type "feature_extractor".', "/cluster_assignment_strategy/type")
-    yield from _phase_happens(method, strategy)
 
 
-def _phase_happens(method: JsonObject, strategy: JsonObject) -> Iterator[Finding]:
-    key = "classical_clustering_in_feature_space_after_phase"
-    key = key if strategy["type"] == "k_means_after_phase" else "use_centroids_during_phases"
-    named = strategy.get(key) or []
-    wanted = [named] if isinstance(named, str) else named
+def _choice_has_effect(method: JsonObject) -> Iterator[Finding]:
+    strategy = method["cluster_assignment_strategy"]
+    if strategy.get("classifier_selection_criterion", "name") != "name" and "classifier_name" in strategy:
+        message = '"classifier_name" has no effect unless "classifier_selection_criterion" is "name"'
+        yield Finding("RC407", message, "", "/cluster_assignment_strategy/classifier_name", is_warning=True)
+
+
+def _phases_happen(method: JsonObject) -> Iterator[Finding]:
+    strategy = method["cluster_assignment_strategy"]
+    after = strategy.get("classical_clustering_in_feature_space_after_phase")
+    named = {
+        "classical_clustering_in_feature_space_after_phase": [] if after is None else [after],
+        "use_centroids_during_phases": strategy.get("use_centroids_during_phases") or [],
+    }
     datasets = [dataset for dataset in method["datasets"] if dataset["enabled"]]
-    phases = [phase for phase in method["phases"] if phase["enabled"] and phase["name"] in wanted]
-    if wanted and not any(runs_on(phase, dataset) for phase in phases for dataset in datasets):
-        message = f"no dataset runs {' or '.join(repr(name) for name in wanted)}".replace("'", '"')
-        message += ", so that there would never be an assignment"
-        yield Finding("RC404", message, "", f"/cluster_assignment_strategy/{key}")
+    for key, wanted in named.items():
+        phases = [phase for phase in method["phases"] if phase["enabled"] and phase["name"] in wanted]
+        if wanted and datasets and not any(runs_on(phase, dataset) for phase in phases for dataset in datasets):
+            words = " or ".join(f'"{name}"' for name in wanted)
+            what = "centroids" if key == "use_centroids_during_phases" else "assignments"
+            message = f"no enabled dataset runs phase {words}, so that there would never be {what}"
+            yield Finding("RC404", message, "", f"/cluster_assignment_strategy/{key}")
 
 
 def _is_classifier(block: JsonObject, kinds: dict[str, str], pointer: str) -> Iterator[Finding]:
     name = block.get("classifier_name")
     if name is not None and kinds[name] not in _CLASSIFIERS:
         message = f'mapping "{name}" is no classifier, but of type "{kinds[name]}"'
-        known = ", ".join(f'"{other}"' for other, kind in kinds.items() if kind in _CLASSIFIERS)
+        known = listing([other for other, kind in kinds.items() if kind in _CLASSIFIERS])
         yield Finding("RC404", message, f"Classifiers here: {known or 'none'}.", f"{pointer}/classifier_name")
 
 
 def _phase_can_end(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
     criteria, place = phase["exit_criteria"], f"{pointer}/exit_criteria"
-    on_performance = [key for key in criteria if key.startswith(_PERFORMANCE)]
-    if len(on_performance) < len(criteria):
+    if not criteria or any(not key.startswith(_PERFORMANCE) for key in criteria):
         return
-    possible = [key for key in on_performance if _can_hold(key, criteria[key])]
-    if not possible or not _assigns_during(method, phase):
-        reason = "no assignments are made in this phase" if possible else "no score can ever pass its criteria"
-        message = f"the phase could never end: {reason}"
-        yield Finding("RC401", message, 'Add "iterations" or "epochs".', place)
+    if not any(can_hold(key, value) for key, value in criteria.items()):
+        reason = "no score can ever pass its criteria"
+    elif not _assigns_during(method, phase):
+        reason = "no assignments are made in it that could be scored"
     else:
         message = "the phase ends only if a score is reached, and may never end"
         yield Finding("RC401", message, 'Consider "iterations" or "epochs" as well.', place, is_warning=True)
+        return
+    yield Finding("RC401", f"the phase could never end: {reason}", 'Add "iterations" or "epochs".', place)
 
 
-def _can_hold(key: str, value: Any) -> bool:
-    if key.endswith("_gt"):
+def can_hold(criterion: str, value: Any) -> bool:
+    """Tell whether an exit criterion on performance can hold for some score."""
+    if criterion.endswith("_gt"):
         return bool(value < 1)
     bound = value["value"] if isinstance(value, dict) else value
-    return bool(bound > (-0.5 if "_ari_" in key else 0))
+    return bool(bound > (_LEAST_ARI if "_ari_" in criterion else 0))
 
 
 def _assigns_during(method: JsonObject, phase: JsonObject) -> bool:
     strategy = method["cluster_assignment_strategy"]
-    orders = {other["name"]: other["order"] for other in method["phases"]}
+    running = sorted((other for other in method["phases"] if other["enabled"]), key=lambda other: other["order"])
+    names = [other["name"] for other in running]
+    before = names[: names.index(phase["name"])]
     if strategy["type"] == "k_means_after_phase":
-        return bool(phase["order"] > orders[strategy["classical_clustering_in_feature_space_after_phase"]])
+        return strategy["classical_clustering_in_feature_space_after_phase"] in before
     if strategy["type"] == "centroid_similarity":
-        first = min(orders[name] for name in strategy["use_centroids_during_phases"])
-        return bool(phase["order"] >= first)
+        return bool({*before, phase["name"]} & set(strategy["use_centroids_during_phases"]))
     return True
 
 
@@ -173,16 +224,14 @@ def _saved_centroids_exist(method: JsonObject, phase: JsonObject, pointer: str) 
 
 
 def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
+    del method
     enabled = enabled_patterns(phase, pointer)
     groups = {pattern[loss["group"]] for _, pattern in enabled for loss in losses_of(pattern).values()}
-    centroids = phase["name"] in (method["cluster_assignment_strategy"].get("use_centroids_during_phases") or [])
+    cycle = phase["optimizer_cycle"]
+    active = {name for entry in cycle for name in entry["active_optimizer_names"]}
     for i, optimizer in enumerate(phase["optimizers"]):
         place, name = f"{pointer}/optimizers/{i}", optimizer["name"]
-        if optimizer["optimizes_centroids"] and not centroids:
-            remedy = f'Name "{phase["name"]}" in "use_centroids_during_phases" of the strategy.'
-            message = f'optimizer "{name}" optimizes centroids, but this phase has none'
-            yield Finding("RC404", message, remedy, f"{place}/optimizes_centroids")
-        elif not optimizer["trained_mapping_names"] and not optimizer["optimizes_centroids"]:
+        if not optimizer["trained_mapping_names"] and not optimizer["optimizes_centroids"]:
             remedy = 'Name mappings in "trained_mapping_names".'
             yield Finding("RC402", f'optimizer "{name}" trains nothing', remedy, place)
         elif optimizer["group_name"] not in groups:
@@ -190,6 +239,35 @@ def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> It
             message = f'optimizer "{name}" trains nothing: no loss of this phase belongs to its group "{group}"'
             remedy = f"Groups with losses: {', '.join(sorted(groups)) or 'none'}."
             yield Finding("RC402", message, remedy, f"{place}/group_name")
+        elif cycle and name not in active:
+            message = f'optimizer "{name}" trains nothing: it is never active in "optimizer_cycle"'
+            yield Finding("RC402", message, "Name it there, or remove it.", place)
+
+
+def _centroids_can_be_optimized(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
+    strategy = method["cluster_assignment_strategy"]
+    used = phase["name"] in (strategy.get("use_centroids_during_phases") or [])
+    for i, optimizer in enumerate(phase["optimizers"]):
+        place, name = f"{pointer}/optimizers/{i}/optimizes_centroids", optimizer["name"]
+        if optimizer["optimizes_centroids"] and not used:
+            remedy = f'Name "{phase["name"]}" in "use_centroids_during_phases" of the strategy.'
+            message = f'optimizer "{name}" optimizes centroids, but this phase has none'
+            yield Finding("RC404", message, remedy, place)
+        elif optimizer["optimizes_centroids"] and strategy["centroid_recalculation_strategy"] == "fixed_centroids":
+            message = f'optimizer "{name}" optimizes centroids, but the strategy keeps them fixed'
+            remedy = 'Set "centroid_recalculation_strategy" to "recalculation_by_design_pattern".'
+            yield Finding("RC106", message, remedy, place)
+
+
+def _rivals_have_groups_of_their_own(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
+    del method
+    for place, pattern in enabled_patterns(phase, pointer):
+        names = {loss["group"]: pattern[loss["group"]] for loss in losses_of(pattern).values()}
+        if len(names) > len(set(names.values())):
+            group = next(iter(names.values()))
+            message = f'losses of the pattern that pull against each other belong to one group, "{group}"'
+            remedy = f"Give {listing(list(names))} different values."
+            yield Finding("RC106", message, remedy, place, is_warning=True)
 
 
 def _losses_are_minimised(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
@@ -228,7 +306,7 @@ def _batches_suffice(method: JsonObject, phase: JsonObject, pointer: str) -> Ite
     for place, pattern in enabled_patterns(phase, pointer):
         smallest = registry.patterns()[pattern["pattern"]].schema.get("x-min-batch", 1)
         for i, dataset in enumerate(method["datasets"]):
-            if dataset["enabled"] and runs_on(phase, dataset) and dataset["batch_size"] < smallest:
+            if dataset["enabled"] and runs_on(phase, dataset) and 0 < dataset["batch_size"] < smallest:
                 message = f'the pattern "{pattern["pattern"]}" at {place} needs batches of at least {smallest} samples'
                 yield Finding("RC405", message, f"Write at least {smallest}.", f"/datasets/{i}/batch_size")
 
@@ -245,20 +323,26 @@ def _schedulers_listen(method: JsonObject, phase: JsonObject, pointer: str) -> I
             yield Finding("RC406", message, 'Add "performance_evaluation_interval".', f"{place}/metric")
 
 
-_METHOD_CHECKS: tuple[Callable[[JsonObject], Iterator[Finding]], ...] = (
-    _datasets_exist,
-    _ranges_hold,
-    _kept_mappings_fit,
-    _chains_end,
-    _strategy_can_assign,
-)
+_METHOD_CHECKS: dict[Callable[[JsonObject], Iterator[Finding]], tuple[str, ...]] = {
+    _datasets_exist: (_DATASETS,),
+    _ranges_hold: (_DATASETS,),
+    _kept_mappings_fit: (_DATASETS,),
+    _chains_end: (_MAPPINGS,),
+    _classifiers_are_fed: (_MAPPINGS,),
+    _strategy_can_assign: (_MAPPINGS, _STRATEGY),
+    _choice_has_effect: (_STRATEGY,),
+    _phases_happen: (_PHASES, _DATASETS, _STRATEGY),
+}
 
-_PHASE_CHECKS: tuple[Callable[[JsonObject, JsonObject, str], Iterator[Finding]], ...] = (
-    _phase_can_end,
-    _saved_centroids_exist,
-    _optimizers_train,
-    _losses_are_minimised,
-    _needs_are_met,
-    _batches_suffice,
-    _schedulers_listen,
-)
+#: Every check reads its own phase.
+_PHASE_CHECKS: dict[Callable[[JsonObject, JsonObject, str], Iterator[Finding]], tuple[str, ...]] = {
+    _phase_can_end: (_PHASES, _STRATEGY),
+    _saved_centroids_exist: (_STRATEGY,),
+    _optimizers_train: (),
+    _centroids_can_be_optimized: (_STRATEGY,),
+    _losses_are_minimised: (),
+    _rivals_have_groups_of_their_own: (),
+    _needs_are_met: (_STRATEGY, _MAPPINGS),
+    _batches_suffice: (_DATASETS,),
+    _schedulers_listen: (),
+}

@@ -1,15 +1,19 @@
 """Blocks that name torch and torchvision objects: do the names exist, and do the arguments fit?"""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
-from recombine import factory, torchvision_classes
+from recombine import factory, signatures, torchvision_classes
 from recombine.datasets import base as datasets
 from recombine.factory import FactoryError
-from recombine.problems import Finding, suggestion
-from recombine.subschemas import Visit, annotation, root_schema, walk
+from recombine.pointers import escaped
+from recombine.problems import Finding
+from recombine.signatures import Call, Parameter
+from recombine.subschemas import Visit, annotation, properties, root_schema, walk
 
 _NAME_KEYS = {"functional": "function_name", "dataset": "dataset"}
 
@@ -19,80 +23,120 @@ def class_findings(method: Any) -> list[Finding]:
     findings: list[Finding] = []
     for visit in walk(method, [root_schema()]):
         kind = annotation(visit.parts, "x-class")
-        if kind is not None and _names_something(kind, visit.value):
-            check = _torchvision_errors if kind in ("transform", "dataset") else _torch_errors
-            errors = check(kind, visit)
-            findings += [Finding(e.code, e.message, e.remedy, visit.pointer + e.key) for e in errors]
+        if kind is not None and _is_complete(kind, visit.value):
+            errors = list(_errors(kind, visit))
+            findings += [Finding(e.code, e.message, e.remedy, visit.pointer + e.key, key=e.about) for e in errors]
     return findings
 
 
-def _names_something(kind: str, value: Any) -> bool:
+def _is_complete(kind: str, value: Any) -> bool:
+    """Tell whether a block says what it is about; if not, the schema has found fault with it."""
     if not isinstance(value, dict) or not isinstance(value.get(_NAME_KEYS.get(kind, "type")), str):
         return False
-    return kind != "functional" or isinstance(value.get("input_argument_name"), str)
+    if kind == "functional":
+        return isinstance(value.get("input_argument_name"), str)
+    return kind != "layer" or signatures.has_plain_keys(value)
 
 
-def _torch_errors(kind: str, visit: Visit) -> list[FactoryError]:
-    errors = list(factory.check_block(kind, visit.value))
-    return errors or list(_trial(kind, visit.value))
+def _errors(kind: str, visit: Visit) -> Iterator[FactoryError]:
+    if kind == "transform":
+        yield from _transform_errors(visit.value)
+    elif kind == "dataset":
+        yield from _dataset_errors(visit.value, tuple(properties(visit.parts)))
+    else:
+        found = list(signatures.check_block(kind, visit.value))
+        yield from found or _trial(kind, visit.value)
 
 
 def _trial(kind: str, block: dict[str, Any]) -> Iterator[FactoryError]:
-    """Build a layer where it costs nothing, to hear what its class says of the values."""
-    if kind != "layer":
-        return
+    """Build a layer or an optimizer where it costs nothing, to hear what its class says of the values."""
     try:
-        with torch.device("meta"):
-            factory.build_layer(block)
+        if kind == "layer":
+            with torch.device("meta"):
+                factory.build_layer(block)
+        elif kind == "optimizer":
+            arguments = factory.arguments_of(kind, block)
+            plain = {key: factory.plain_value(key, value) for key, value in arguments.items()}
+            factory.call(
+                block["type"], factory.resolve(kind, block["type"]), [nn.Parameter(torch.zeros(2, 2))], **plain
+            )
     except FactoryError as error:
         yield error
 
 
-def _torchvision_errors(kind: str, visit: Visit) -> list[FactoryError]:
-    block, name_key = visit.value, _NAME_KEYS.get(kind, "type")
-    name = block[name_key]
-    ours = {key for part in visit.parts for key in part.schema.get("properties", {})}
+def _transform_errors(block: Mapping[str, Any]) -> Iterator[FactoryError]:
+    name = block["type"]
+    error = _name_error("transform", name)
+    if error is not None:
+        yield error
+        return
+    named = {key: value for key, value in block.items() if key != "type"}
+    yield from _argument_errors(
+        "transform", Call(name, ours=("type",)), _torchvision_parameters("transform", name), named
+    )
+    for key, value in named.items():
+        for place, inner in signatures.nested_blocks(value, f"/{escaped(key)}"):
+            yield from _nested_transform_errors(inner, place)
+
+
+def _nested_transform_errors(block: Mapping[str, Any], place: str) -> Iterator[FactoryError]:
+    if not isinstance(block.get("type"), str):
+        message = 'an object as an argument must name a transform by "type"'
+        yield FactoryError("RC102", message, 'Add "type".', place)
+        return
+    for nested in _transform_errors(block):
+        nested.key = place + nested.key
+        yield nested
+
+
+def _dataset_errors(block: Mapping[str, Any], ours: tuple[str, ...]) -> Iterator[FactoryError]:
+    name = block["dataset"]
+    own = datasets.own_datasets()
     named = {key: value for key, value in block.items() if key not in ours}
-    if kind == "dataset" and name in datasets.own_datasets():
-        parameters = _own_parameters(name)
-    else:
-        reason = torchvision_classes.refusal(_kind(kind), name)
+    if name in own:
+        given = datasets.own_parameters(name)
+        parameters = tuple(Parameter(p.name, p.default is p.empty) for p in given)
+        yield from signatures.check_arguments(Call(name, ours=ours), parameters, named)
+        return
+    error = _name_error("dataset", name, own)
+    if error is not None:
+        yield error
+        return
+    parameters = _torchvision_parameters("dataset", name)
+    selectors = {"split", "train"} & {parameter.name for parameter in parameters}
+    joins = "splits" in named and bool(selectors)
+    parameters = tuple(replace(p, required=p.required and not (joins and p.name in selectors)) for p in parameters)
+    extra = (Parameter("splits", False),) if selectors else ()
+    yield from _argument_errors("dataset", Call(name, ours=ours), (*parameters, *extra), named)
+
+
+def _name_error(kind: torchvision_classes.Kind, name: str, own: Collection[str] = ()) -> FactoryError | None:
+    """Return what is wrong with the name of a torchvision class, or None."""
+    reason = torchvision_classes.refusal(kind, name)
+    if reason is None:
+        return None
+    everything = torchvision_classes.names(kind)
+    usable = [*own, *(known for known in everything if torchvision_classes.refusal(kind, known) is None)]
+    error = FactoryError("RC201", f'"{name}" cannot be used: {reason}')
+    error = error if name in everything else factory.unknown_name(name, usable, kind, f"{kind}s")
+    error.key = "/type" if kind == "transform" else "/dataset"
+    return error
+
+
+def _argument_errors(
+    kind: torchvision_classes.Kind, call: Call, parameters: tuple[Parameter, ...], named: Mapping[str, Any]
+) -> Iterator[FactoryError]:
+    """Yield mistakes in the arguments of a torchvision class, those that would be code first."""
+    code = {key: torchvision_classes.refused_argument(kind, key) for key in named}
+    for key, reason in code.items():
         if reason is not None:
-            own = list(datasets.own_datasets()) if kind == "dataset" else []
-            known = torchvision_classes.names(_kind(kind)) + own
-            unknown = name not in known
-            message = f'there is no {kind} called "{name}"' if unknown else f'"{name}" cannot be used: {reason}'
-            return [FactoryError("RC201", message, suggestion(name, known) if unknown else "", f"/{name_key}")]
-        parameters = _torchvision_parameters(kind, name)
-    errors = [error for key in named for error in _refused_argument(kind, name, key)]
-    usable = {key: value for key, value in named.items() if not _refused_argument(kind, name, key)}
-    return errors + list(factory.check_arguments(name, parameters, usable, 0, ()))
-
-
-def _kind(kind: str) -> torchvision_classes.Kind:
-    return "transform" if kind == "transform" else "dataset"
-
-
-def _refused_argument(kind: str, name: str, key: str) -> list[FactoryError]:
-    if kind == "dataset" and name in datasets.own_datasets():
-        return []
-    reason = torchvision_classes.refused_argument(_kind(kind), key)
-    return [FactoryError("RC202", f'"{key}" cannot be given: {reason}', "", f"/{key}")] if reason else []
-
-
-def _own_parameters(name: str) -> tuple[factory.Parameter, ...]:
-    return tuple(
-        factory.Parameter(parameter.name, parameter.default is parameter.empty)
-        for parameter in datasets.own_parameters(name)
+            yield FactoryError("RC202", f'"{key}" cannot be given: {reason}', "Remove it.", f"/{key}")
+    taken = tuple(p for p in parameters if torchvision_classes.refused_argument(kind, p.name) is None)
+    yield from signatures.check_arguments(
+        call, taken, {key: named[key] for key, reason in code.items() if reason is None}
     )
 
 
-def _torchvision_parameters(kind: str, name: str) -> tuple[factory.Parameter, ...]:
-    found = [
-        factory.Parameter(p["name"], p["required"], not p.get("variadic", False), p.get("variadic", False))
-        for p in torchvision_classes.parameters(_kind(kind), name)
-    ]
-    if kind == "dataset":
-        splitting = {"split", "train"} & {parameter.name for parameter in found}
-        found += [factory.Parameter("splits", False)] if splitting else []
-    return tuple(found)
+def _torchvision_parameters(kind: torchvision_classes.Kind, name: str) -> tuple[Parameter, ...]:
+    found = torchvision_classes.parameters(kind, name)
+    return tuple(Parameter(p["name"], p["required"], variadic=p.get("variadic", False)) for p in found)

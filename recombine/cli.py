@@ -32,13 +32,14 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and args[0] not in ("--help", "--version"):
+        if args and args[0].startswith("-") and args[0] not in ("--help", "-h", "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
 
 def _dashes(name: str) -> str:
-    return name.replace("_", "-") if name.startswith("--") else name
+    """Return an option's name, which arrives without its leading dashes, as it is declared."""
+    return name.replace("_", "-")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["--help", "-h"]})
@@ -168,9 +169,9 @@ def _report() -> "Report":
     from recombine.batch import Report
     from recombine.callbacks.progress import LiveProgress, PlainProgress
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
-        show = functools.partial(console.print, markup=False)
+        show = functools.partial(console.print, soft_wrap=True)
         return Report(_show_problem, show, _show_failure, lambda: [LiveProgress(console)])
     return Report(_show_problem, click.echo, _show_failure, lambda: [PlainProgress(click.echo)])
 

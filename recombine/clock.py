@@ -11,7 +11,7 @@ class Clock:
         phase: The name of the phase.
         iteration: Iterations of the phase that are complete; the current iteration's index, from 0.
         epoch: Passes over the dataset that are complete, from 0.
-        iterations_per_epoch: Batches of one pass.
+        iterations_per_epoch: Batches of one pass, at least 1.
     """
 
     phase: str

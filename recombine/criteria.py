@@ -1,4 +1,4 @@
-"""Exit criteria: pure functions of the time and of the last evaluation."""
+"""Exit criteria: pure functions of the time and of the last evaluation of the phase."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ ORACLE_CRITERIA = tuple(
 
 @dataclass(frozen=True)
 class Performance:
-    """What criteria on performance look at: the evaluation at this very iteration.
+    """What criteria on performance look at: an evaluation during the phase.
 
     Attributes:
-        scores: Scores against the labels, or None where there are no labels or no assignments yet.
+        scores: Scores against the labels, or None where there are no labels.
         reassignment_ratio: Share of samples, in [0, 1], whose cluster changed since the evaluation before; None at
             the first evaluation of a phase.
     """
@@ -34,7 +34,7 @@ def first_met(criteria: Mapping[str, Any], clock: Clock, performance: Performanc
     Args:
         criteria: The phase's ``exit_criteria``.
         clock: The time after the iteration just done.
-        performance: The evaluation after this iteration, or None if there was none.
+        performance: The last evaluation of the phase, or None before the first.
     """
     for name, bound in criteria.items():
         if name == "iterations" and clock.iteration >= bound:

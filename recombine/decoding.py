@@ -14,11 +14,9 @@ def decode(decoder: Mapping, features: Tensor, source: Mapping) -> Tensor:
         features: Features ``(B, ...)`` as ``source`` puts them out.
         source: The mapping whose feature space the features lie in.
     """
-    links = [decoder]
-    while links[-1].prior not in (None, source):
-        links.append(links[-1].prior)
-    for link in reversed(links):
-        features = link(features)
+    chain, given = decoder.chain(), source.output_in_words
+    for link in chain[chain.index(source) + 1 :] if source in chain else chain:
+        features, given = link(features, given), link.output_in_words
     return features
 
 

@@ -1,8 +1,8 @@
 """Passes over a whole dataset, and scores against its labels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from recombine.data import Data
 from recombine.errors import DivergedError
 from recombine.method import Method
 from recombine.metrics import Scores, score
+from recombine.randomness import global_generator
 from recombine.step import Forward
 
 _LEAST_BATCH = 1024
@@ -24,11 +25,13 @@ class Evaluation:
         clusters: Cluster of each sample, ``(N,)``, int64, on the CPU.
         confidence: Confidence of each assignment, ``(N,)``, float32 in [0, 1], on the CPU.
         scores: Agreement with the labels, or None where there are none.
+        candidates: The same for each of the alternatives that the strategy chooses among by score.
     """
 
     clusters: Tensor
     confidence: Tensor
     scores: Scores | None
+    candidates: Mapping[str, Scores] = field(default_factory=dict)
 
 
 @contextmanager
@@ -44,9 +47,13 @@ def evaluation_mode(method: Method) -> Iterator[None]:
 
 
 def full_pass(method: Method, data: Data, compute: Callable[[Forward], Tensor]) -> Tensor:
-    """Return ``compute`` over every sample of a dataset in natural order, ``(N, ...)``, in evaluation mode."""
+    """Return ``compute`` over every sample of a dataset in natural order, ``(N, ...)``, in evaluation mode.
+
+    Functions that draw in evaluation mode as well (``dropout`` of torch.nn.functional) draw the same in every pass,
+    and leave the draws of the training alone.
+    """
     parts = []
-    with evaluation_mode(method):
+    with evaluation_mode(method), global_generator(data.options.seed, "evaluation", data.name):
         for batch in data.evaluation_batches(max(data.options.batch_size, _LEAST_BATCH)):
             parts.append(compute(Forward(method, batch)))
     return torch.cat(parts)
@@ -69,14 +76,12 @@ def evaluate(method: Method, data: Data) -> Evaluation | None:
     table = full_pass(method, data, _row)
     confidence, clusters = table[:, 0].float().cpu(), table[:, 1].long().cpu()
     if not torch.isfinite(confidence).all():
-        raise DivergedError("the assignments are NaN or infinite: the training diverged")
+        raise DivergedError(f'the assignments of dataset "{data.name}" are NaN or infinite: the training diverged')
     if data.labels is None:
         return Evaluation(clusters, confidence, None)
-    labels = data.labels.numpy()
-    names = list(method.assignment.candidate_names)
-    candidates = {name: score(labels, table[:, 2 + i].long().cpu().numpy()) for i, name in enumerate(names)}
-    method.assignment.record(candidates)
-    return Evaluation(clusters, confidence, score(labels, clusters.numpy()))
+    labels, rest = data.labels.numpy(), table[:, 2:].long().cpu().numpy()
+    candidates = {name: score(labels, rest[:, i]) for i, name in enumerate(method.assignment.candidate_names)}
+    return Evaluation(clusters, confidence, score(labels, clusters.numpy()), candidates)
 
 
 def _row(forward: Forward) -> Tensor:

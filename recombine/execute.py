@@ -158,7 +158,7 @@ def _sink(log: LogOptions, folder: Path) -> Path | None:
 def _tell(line: str, emit: Emit, sink: Path | None) -> None:
     emit(line)
     if sink is not None:
-        with sink.open("a", encoding="utf-8") as file:
+        with sink.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(line + "\n")
 
 

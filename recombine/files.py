@@ -39,4 +39,5 @@ def safe_name(name: str) -> str:
 
 
 def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    # File names may hold bytes that are no text; Python shows them as halves of characters.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

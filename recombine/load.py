@@ -1,9 +1,8 @@
 """From a method file to a frozen configuration, or to every mistake in it at once."""
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,45 @@ from recombine.checks import semantic_findings
 from recombine.class_checks import class_findings
 from recombine.complete import complete
 from recombine.config import MethodConfig, method_config
+from recombine.errors import UsageError
 from recombine.jsonfile import Document
-from recombine.normalize import Normalizer
+from recombine.normalize import Doubled, Normalizer
 from recombine.overrides import Override, apply
-from recombine.problems import Finding, InvalidMethodError, Problem, has_errors
+from recombine.pointers import escaped, is_within
+from recombine.problems import Finding, InvalidMethodError, Problem, has_errors, printable
 from recombine.references import reference_findings
 from recombine.subschemas import root_schema
 from recombine.validation import schema_findings
 
-_SCHEMA_FINDINGS_THAT_SPOIL_NOTHING = ("RC101", "RC104")
+_DICT = "<dict>"
+_UNKNOWN_KEY, _MISSING_KEY = ("RC101", "RC202"), ("RC102", "RC203")
+_SPOILS_NOTHING = ("RC101", "RC104", "RC201", "RC202", "RC203", "RC204")
+
+
+@dataclass(frozen=True)
+class Locator:
+    """Knows where in a method file a finding's pointer leads.
+
+    Attributes:
+        document: The parsed file.
+        normalizer: Knows the file's own names for renamed keys.
+        changed: The overrides by the canonical pointers of what they changed.
+    """
+
+    document: Document
+    normalizer: Normalizer
+    changed: Mapping[str, Override]
+
+    def locate(self, finding: Finding) -> Problem:
+        """Return a finding as a problem with its place in the file, or with the override that brought it about."""
+        code, message, remedy, pointer, is_warning, _ = finding
+        override = next((o for place, o in self.changed.items() if is_within(pointer, place)), None)
+        if override is not None:
+            file = f"{self.document.file} with {override}"
+            return Problem(code, message, remedy, pointer, file, is_warning=is_warning)
+        written = self.normalizer.original(pointer)
+        line, column = self.document.place(written, of_key=code in ("RC101", "RC106", "RC202"))
+        return Problem(code, message, remedy, written, self.document.file, line, column, is_warning)
 
 
 @dataclass(frozen=True)
@@ -31,15 +60,13 @@ class Loaded:
         source: The file's name, or ``<dict>``.
         config: The frozen configuration, or None where there are errors.
         problems: Errors and warnings, in the order of their places.
-        document: The parsed file, or None where it is not JSON.
-        normalizer: Knows the file's own names for renamed keys.
+        locator: Knows where findings about the configuration stand; None where there is none.
     """
 
     source: str
     config: MethodConfig | None
     problems: tuple[Problem, ...]
-    document: Document | None = None
-    normalizer: Normalizer | None = None
+    locator: Locator | None = None
 
     def require(self) -> MethodConfig:
         """Return the configuration; raise InvalidMethodError where there is none."""
@@ -47,62 +74,82 @@ class Loaded:
             raise InvalidMethodError(self.problems)
         return self.config
 
-    def problem(self, finding: Finding) -> Problem:
-        """Return a finding as a problem with its place in the file."""
-        if self.document is None or self.normalizer is None:
-            return Problem(finding.code, finding.message, finding.remedy, finding.pointer, self.source)
-        return located(finding, self.document, self.normalizer)
+    def with_findings(self, findings: Sequence[Finding]) -> "Loaded":
+        """Return the same with further findings about the configuration."""
+        if self.locator is None:
+            return self
+        problems = (*self.problems, *(self.locator.locate(finding) for finding in dict.fromkeys(findings)))
+        return replace(self, problems=_sorted(problems), config=None if has_errors(problems) else self.config)
 
 
 def load_file(path: Path, overrides: Sequence[Override] = ()) -> Loaded:
     """Read and check a method file."""
     document, problems = jsonfile.read(path)
-    return _load(document, problems, str(path), overrides)
+    return _load(document, problems, printable(str(path)), overrides)
 
 
 def load_dict(method: Mapping[str, Any], overrides: Sequence[Override] = ()) -> Loaded:
-    """Check a method given as a Python object; relative paths are relative to the current folder."""
-    document, problems = jsonfile.parse(json.dumps(method), "<dict>", Path.cwd())
-    return _load(document, problems, "<dict>", overrides)
+    """Check a method given as a Python object; relative paths are relative to the current folder.
+
+    Raises:
+        UsageError: It holds something that JSON does not know.
+    """
+    try:
+        text = json.dumps(method)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the method cannot be written as JSON: {error}") from error
+    document, problems = jsonfile.parse(text, _DICT, Path.cwd())
+    if document is not None:
+        document = Document(document.value, _DICT, document.folder)
+    return _load(document, [replace(problem, line=0, column=0) for problem in problems], _DICT, overrides)
 
 
 def _load(document: Document | None, problems: list[Problem], source: str, overrides: Sequence[Override]) -> Loaded:
     if document is None:
         return Loaded(source, None, tuple(problems))
-    normalizer = Normalizer()
-    value = normalizer.normalize(copy.deepcopy(document.value), [root_schema()])
-    findings = [_doubled(place, alias) for place, alias in normalizer.doubled.items()]
-    findings += apply(value, overrides)
-    value = Normalizer().normalize(value, [root_schema()]) if overrides else value
+    as_written, spelling_out = Normalizer(with_defaults=False), Normalizer()
+    value = as_written.normalize(document.value, [root_schema()])
+    findings: list[Finding] = []
+    changed: dict[str, Override] = {}
+    for override in overrides:
+        pointer, nothing = apply(value, override)
+        findings += nothing
+        if not nothing:
+            changed[pointer] = override
+    value = spelling_out.normalize(value, [root_schema()])
+    findings += [_double(doubled) for doubled in as_written.doubled + spelling_out.doubled]
     findings += _check(value)
-    problems = problems + [located(finding, document, normalizer) for finding in dict.fromkeys(findings)]
-    problems.sort(key=lambda problem: (problem.line, problem.column))
-    config = None if has_errors(problems) else method_config(value, document.folder)
-    return Loaded(source, config, tuple(problems), document, normalizer)
+    locator = Locator(document, as_written, changed)
+    found = Loaded(source, None, tuple(problems), locator).with_findings(findings)
+    return found if has_errors(found.problems) else replace(found, config=method_config(value, document.folder))
+
+
+def _double(doubled: Doubled) -> Finding:
+    message = f'"{doubled.key}" and "{doubled.other}" mean the same and both stand here'
+    return Finding("RC106", message, "Remove one of them.", doubled.pointer)
 
 
 def _check(value: Any) -> list[Finding]:
-    """Return all findings of a normalized method; deeper checks run as far as shallower ones leave sense in it."""
+    """Return all findings of a normalized method; deeper checks look at what shallower ones left sense in."""
     findings = schema_findings(value)
     if not isinstance(value, dict):
         return findings
     complete(value)
     findings += class_findings(value)
     findings += reference_findings(value)
-    sound = all(f.code in _SCHEMA_FINDINGS_THAT_SPOIL_NOTHING or f.code.startswith("RC2") for f in findings)
-    return findings + semantic_findings(value) if sound else findings
+    spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if f.code not in _SPOILS_NOTHING or _is_misspelt(f)]
+    return _without_shadows(findings) + semantic_findings(value, spoilt)
 
 
-def located(finding: Finding, document: Document, normalizer: Normalizer) -> Problem:
-    """Return a finding as a problem at the place in the file where its pointer leads."""
-    pointer = normalizer.original(finding.pointer)
-    line, column = document.place(pointer, of_key=finding.code in ("RC101", "RC202"))
-    return Problem(
-        finding.code, finding.message, finding.remedy, pointer, document.file, line, column, finding.is_warning
-    )
+def _is_misspelt(finding: Finding) -> bool:
+    return finding.code in _UNKNOWN_KEY and finding.key != ""
 
 
-def _doubled(place: str, alias: str) -> Finding:
-    key = place.rpartition("/")[2]
-    message = f'"{key}" and "{alias}" mean the same and both stand here'
-    return Finding("RC106", message, f'Remove "{alias}".', place)
+def _without_shadows(findings: Sequence[Finding]) -> list[Finding]:
+    """Leave out missing keys that stand there misspelt, which another finding says already."""
+    meant = {(f.pointer.rpartition("/")[0], f.key) for f in findings if _is_misspelt(f)}
+    return [f for f in findings if f.code not in _MISSING_KEY or (f.pointer, f.key) not in meant]
+
+
+def _sorted(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))

@@ -10,17 +10,16 @@ from recombine.build import build_data, build_method
 from recombine.callbacks.base import Callback, PhaseView, Scored
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
-from recombine.criteria import Performance, first_met
+from recombine.criteria import first_met
 from recombine.data import Data
 from recombine.datasets.base import Samples
 from recombine.engines.base import Engine
-from recombine.errors import DivergedError
 from recombine.evaluate import evaluate
 from recombine.objective import LossValue
 from recombine.oracle import oracle_reasons
 from recombine.phase import Phase, enter_phase
-from recombine.randomness import derive
-from recombine.state import RunState
+from recombine.randomness import global_generator, seed_global
+from recombine.state import EpochLosses, RunState
 from recombine.step import PLAIN_VIEW, Step
 
 _WATCH_INTERVAL = 100
@@ -51,7 +50,7 @@ def run_method(run: Run) -> list[Scored]:
         callback.run_started(run.config, run.engine.describe(), run.folder)
     state: RunState | None = None
     scored: list[Scored] = []
-    with torch.random.fork_rng():
+    with global_generator(run.config.seed, "run"):
         for dataset in run.config.datasets:
             data = build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)
             if state is None or dataset.reinitialize_mappings:
@@ -75,7 +74,7 @@ def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -
         run_phase(run, dataset, config, data, state)
     evaluation = evaluate(state.method, data)
     labels = None if data.labels is None else data.labels.tolist()
-    scored = Scored(dataset, data.num_samples, evaluation, labels, oracle_reasons(run.config))
+    scored = Scored(dataset, data.num_samples, evaluation, labels, oracle_reasons(run.config, dataset))
     for callback in run.callbacks:
         callback.dataset_scored(scored)
     return scored
@@ -92,11 +91,10 @@ def run_phase(run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data,
         losses = train_step(phase)
         for callback in run.callbacks:
             callback.iteration_done(view, state, losses)
-        performance = evaluate_if_due(run, phase, view)
+        evaluate_if_due(run, phase, view)
         end_epoch_if_due(phase)
-        reason = first_met(config.exit_criteria, state.clock, performance)
-    check_divergence(phase)
-    state.method.assignment.finish_phase(config.name, phase.features_of)
+        reason = first_met(config.exit_criteria, state.clock, state.performance)
+    phase.finish()
     for callback in run.callbacks:
         callback.phase_ended(view, state, reason)
 
@@ -105,42 +103,33 @@ def train_step(phase: Phase) -> list[LossValue]:
     """Do one iteration: views, losses, gradients, steps; return the losses, and leave the clock at the next one."""
     state = phase.state
     clock, method = state.clock, state.method
-    torch.manual_seed(derive(phase.method_config.seed, "iteration", phase.data.name, clock.phase, clock.iteration))
+    seed_global(phase.method_config.seed, "iteration", phase.data.name, clock.phase, clock.iteration)
     method.assignment.update(clock)
     phase.update_centroids()
     batch = phase.data.training_batch(clock.phase, clock.iteration, phase.views)
     step = Step(method.train(), batch, clock, phase.context())
     totals: dict[str, torch.Tensor] = {}
     losses = [loss for objective in phase.objectives for loss in objective.add_to(totals, step)]
-    phase.watch.see([loss.value for loss in losses], clock.iteration)
+    state.clock = clock.advanced()
+    phase.watch.see([loss.value for loss in losses], state.clock.iteration)
     phase.optimizers.step(totals, clock.iteration)
     for objective in phase.objectives:
         objective.pattern.after_step(step)
-    if totals and phase.optimizers.watched_metrics:
-        total = torch.stack([total.detach() for total in totals.values()]).sum()
-        state.loss_sum = total if state.loss_sum is None else state.loss_sum + total
-    state.clock = clock.advanced()
+    watched = phase.optimizers.groups_with_watched_loss & totals.keys()
+    state.epoch_losses.add({group: totals[group] for group in watched})
     if state.clock.iteration % _WATCH_INTERVAL == 0:
-        check_divergence(phase)
+        phase.check_divergence()
     return losses
 
 
-def evaluate_if_due(run: Run, phase: Phase, view: PhaseView) -> Performance | None:
-    """Evaluate at multiples of the phase's interval; None where this iteration is none or nothing is assigned yet."""
+def evaluate_if_due(run: Run, phase: Phase, view: PhaseView) -> None:
+    """Evaluate at multiples of the phase's interval."""
     interval, state = phase.config.performance_evaluation_interval, phase.state
     if interval is None or state.clock.iteration % interval != 0:
-        return None
-    check_divergence(phase)
-    evaluation, performance = evaluate(state.method, phase.data), None
-    if evaluation is not None:
-        before, ratio = state.previous_clusters, None
-        if before is not None:
-            ratio = float((before != evaluation.clusters).double().mean())
-        state.previous_clusters, state.last_scores = evaluation.clusters, evaluation.scores
-        performance = Performance(evaluation.scores, ratio)
+        return
+    performance = phase.evaluate()
     for callback in run.callbacks:
         callback.evaluated(view, state, performance)
-    return performance
 
 
 def end_epoch_if_due(phase: Phase) -> None:
@@ -148,17 +137,6 @@ def end_epoch_if_due(phase: Phase) -> None:
     state = phase.state
     if state.clock.iteration % state.clock.iterations_per_epoch != 0:
         return
-    scores = state.last_scores.as_dict() if state.last_scores is not None else {}
-    mean = None if state.loss_sum is None else float(state.loss_sum) / state.clock.iterations_per_epoch
-    phase.optimizers.end_epoch({"loss": mean, **scores})
-    state.loss_sum = None
-
-
-def check_divergence(phase: Phase) -> None:
-    """Raise DivergedError if some loss of the phase was NaN or infinite."""
-    first = phase.watch.first()
-    if first is not None:
-        raise DivergedError(
-            f'a loss became NaN or infinite at iteration {first} of phase "{phase.config.name}" on dataset '
-            f'"{phase.data.name}"; a smaller learning rate or weight often helps'
-        )
+    scores = state.performance.scores if state.performance is not None else None
+    phase.optimizers.end_epoch(state.epoch_losses.means(), scores.as_dict() if scores is not None else {})
+    state.epoch_losses = EpochLosses()

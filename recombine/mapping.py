@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from recombine.errors import NetworkError
 
 SOFTMAX_LAYERS = (nn.Softmax, nn.LogSoftmax)
-_BATCH_STATISTICS = (nn.modules.batchnorm._BatchNorm,)
+THE_INPUT = "the input"
+_NOT_THE_FILE = (torch.OutOfMemoryError, torch.AcceleratorError)
+_MISFITS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError)
 
 TensorFunction = Callable[[Tensor], Tensor]
 
@@ -62,9 +64,14 @@ class Mapping(nn.Module):
         return self.kind in ("feature_space_classifier", "sample_space_classifier")
 
     @property
-    def has_batch_statistics(self) -> bool:
-        """Whether some layer mixes the samples of a batch, so that views must not be concatenated."""
-        return any(isinstance(module, _BATCH_STATISTICS) for module in self.modules())
+    def output_in_words(self) -> str:
+        """What the mapping puts out, for messages about what cannot take it."""
+        last = f'layer "{self.layer_names[-1]}" of ' if self.layer_names else ""
+        return f'the output of {last}mapping "{self.name}"'
+
+    def chain(self) -> "list[Mapping]":
+        """Return the mappings that process a sample in turn: the first link, which samples feed, to this one."""
+        return [*(self.prior.chain() if self.prior is not None else []), self]
 
     def layer(self, name: str) -> nn.Module:
         """Return the layer called ``name``; KeyError when there is none."""
@@ -72,46 +79,53 @@ class Mapping(nn.Module):
             raise KeyError(name)
         return self.layers[self.layer_names.index(name)]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map a batch ``(B, ...)`` to outputs ``(B, ...)``."""
-        return self.finish(self.run_layers(self.prepare(x), self.layer_names))
+    def forward(self, x: Tensor, given: str = THE_INPUT) -> Tensor:
+        """Map a batch ``(B, ...)`` to outputs ``(B, ...)``; messages call the batch ``given``.
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Map a batch ``(B, ...)`` to logits ``(B, K)``: every layer but the softmax layer, no post-processing."""
-        return self.run_layers(self.prepare(x), [name for name in self.layer_names if name != self.softmax_layer])
+        Raises:
+            NetworkError: A layer or function cannot take what it gets; the message names both and the shape.
+        """
+        return self.finish(self.run_layers(self.prepare(x), self.layer_names, given))
+
+    def logits(self, x: Tensor, given: str = THE_INPUT) -> Tensor:
+        """Map a batch ``(B, ...)`` to logits ``(B, K)``: every layer but the softmax layer, no post-processing.
+
+        Raises:
+            NetworkError: As :meth:`forward`.
+        """
+        return self.run_layers(self.prepare(x), [n for n in self.layer_names if n != self.softmax_layer], given)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Apply the pre-processing functions to a batch ``(B, ...)``."""
-        for function in self.pre_processing:
-            x = function(x)
+        for position, function in enumerate(self.pre_processing):
+            x = self._applied(f"pre-processing function {position}", function, x, "its input")
         return x
 
     def finish(self, x: Tensor) -> Tensor:
         """Apply the post-processing functions to an output ``(B, ...)``."""
-        for function in self.post_processing:
-            x = function(x)
+        for position, function in enumerate(self.post_processing):
+            x = self._applied(f"post-processing function {position}", function, x, "its input")
         return x
 
-    def run_layers(self, x: Tensor, names: Sequence[str]) -> Tensor:
+    def run_layers(self, x: Tensor, names: Sequence[str], given: str = THE_INPUT) -> Tensor:
         """Apply the layers ``names`` in the given order to ``x (B, ...)``; of a tuple, the first element goes on."""
-        previous = "the input"
         for name in names:
-            try:
-                y = first_tensor(self.layer(name)(x))
-            except torch.OutOfMemoryError:
-                raise
-            except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
-                raise NetworkError(self._misfit(name, previous, x, error)) from error
-            x, previous = y, f'the output of layer "{name}"'
+            x, given = self._applied(f'layer "{name}"', self.layer(name), x, given), f'the output of layer "{name}"'
         return x
 
-    def _misfit(self, name: str, previous: str, x: Tensor, error: Exception) -> str:
-        layer = " ".join(str(self.layer(name)).split())
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        return (
-            f'mapping "{self.name}": layer "{name}", {layer}, cannot take {previous}, '
-            f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}"
-        )
+    def _applied(self, what: str, function: Callable[..., Any], x: Tensor, given: str) -> Tensor:
+        try:
+            # Attention takes queries, keys and values: of one input, self-attention.
+            return first_tensor(function(x, x, x) if isinstance(function, nn.MultiheadAttention) else function(x))
+        except _NOT_THE_FILE:
+            raise
+        except _MISFITS as error:
+            written = f", {' '.join(str(function).split())}," if isinstance(function, nn.Module) else ""
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise NetworkError(
+                f'mapping "{self.name}": {what}{written} cannot take {given}, '
+                f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}"
+            ) from error
 
 
 def first_tensor(output: Any) -> Tensor:
@@ -119,5 +133,5 @@ def first_tensor(output: Any) -> Tensor:
     while isinstance(output, (tuple, list)):
         output = output[0]
     if not isinstance(output, torch.Tensor):
-        raise TypeError(f"a layer returned {type(output).__name__}, not a tensor")
+        raise TypeError(f"it returned {type(output).__name__}, not a tensor")
     return output

@@ -3,28 +3,40 @@
 import copy
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from recombine.pointers import escaped, parts
-from recombine.subschemas import JsonObject, Subschema, annotation, expand, items, properties
+from recombine.subschemas import JsonObject, Subschema, annotation, expand, items, names_by_alias, properties
 
 _IDENTIFIER_KEYS = ("pattern", "type")
+
+
+class Doubled(NamedTuple):
+    """A key that stands beside another of the same meaning: its pointer, its name, and the other one's."""
+
+    pointer: str
+    key: str
+    other: str
 
 
 class Normalizer:
     """Spells a value out, and remembers which keys it renamed.
 
+    Args:
+        with_defaults: Whether keys that are absent get their defaults.
+
     Attributes:
         renamed: The key as written, by canonical pointer.
-        doubled: Canonical pointers whose key stands both under its name and under an alias, with the alias.
+        doubled: Keys that were left out, as another of the same meaning stands beside them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_defaults: bool = True) -> None:
+        self.with_defaults = with_defaults
         self.renamed: dict[str, str] = {}
-        self.doubled: dict[str, str] = {}
+        self.doubled: list[Doubled] = []
 
     def normalize(self, value: Any, schema: list[Subschema], pointer: str = "") -> Any:
-        """Return ``value`` with aliases replaced, defaults filled in, and whole numbers as integers."""
+        """Return a copy of ``value`` with aliases replaced, defaults filled in, and whole numbers as integers."""
         found = expand(schema, value)
         if isinstance(value, dict):
             return self._object(value, found, pointer)
@@ -44,36 +56,36 @@ class Normalizer:
         return written
 
     def _object(self, value: JsonObject, found: list[Subschema], pointer: str) -> JsonObject:
-        canonical = self._with_canonical_keys(value, properties(found), pointer)
+        canonical = self._with_canonical_keys(value, found, pointer)
         _replace_identifier(canonical, found)
-        found = [*found, *expand(found[:1], canonical)]
-        known = properties(found)
-        for key, default in _defaults(known):
-            canonical.setdefault(key, default)
+        known = properties([*found, *expand(found[:1], canonical)])
+        if self.with_defaults:
+            for key, default in _defaults(known):
+                canonical.setdefault(key, default)
         return {
             key: self.normalize(inner, known.get(key, []), f"{pointer}/{escaped(key)}")
             for key, inner in canonical.items()
         }
 
-    def _with_canonical_keys(self, value: JsonObject, known: dict[str, list[Subschema]], pointer: str) -> JsonObject:
-        names = {alias: name for name, schemas in known.items() for alias in annotation(schemas, "x-aliases") or []}
-        renamed: JsonObject = {}
-        for key, inner in value.items():
-            name = key if key in known else names.get(key, key)
-            place = f"{pointer}/{escaped(name)}"
-            if name != key and name in value:
-                self.doubled[place] = key
-                continue
-            if name != key:
-                self.renamed[place] = key
-            renamed[name] = inner
-        return renamed
+    def _with_canonical_keys(self, value: JsonObject, found: list[Subschema], pointer: str) -> JsonObject:
+        names = names_by_alias(found)
+        written: dict[str, str] = {}
+        for key in value:
+            name = names.get(key, key)
+            if name in value and name != key:
+                self.doubled.append(Doubled(f"{pointer}/{escaped(key)}", key, name))
+            elif name in written:
+                self.doubled.append(Doubled(f"{pointer}/{escaped(key)}", key, written[name]))
+            else:
+                written[name] = key
+        self.renamed |= {f"{pointer}/{escaped(name)}": key for name, key in written.items() if name != key}
+        return {name: value[key] for name, key in written.items()}
 
 
 def _replace_identifier(value: JsonObject, found: list[Subschema]) -> None:
     for part in found:
         for key in _IDENTIFIER_KEYS:
-            if "x-aliases" in part.schema and key in value and value[key] in part.schema["x-aliases"]:
+            if value.get(key) in part.schema.get("x-aliases", ()):
                 value[key] = PurePosixPath(part.file).stem
 
 

@@ -112,7 +112,7 @@ class DivergenceWatch:
         self._first = torch.full((), -1, dtype=torch.int64, device=device)
 
     def see(self, losses: Sequence[Tensor], iteration: int) -> None:
-        """Take a look at the losses of an iteration."""
+        """Take a look at the losses of an iteration, counted from 1."""
         if not losses:
             return
         total = torch.stack([loss.detach() for loss in losses]).sum()
@@ -120,6 +120,6 @@ class DivergenceWatch:
         self._first = torch.where(is_first, iteration, self._first)
 
     def first(self) -> int | None:
-        """Return the first bad iteration, or None; waits for the device."""
+        """Return the first bad iteration, counted from 1, or None; waits for the device."""
         found = int(self._first)
         return found if found >= 0 else None

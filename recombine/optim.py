@@ -1,18 +1,22 @@
 """Optimizers and their groups: each loss reaches only the parameters of its own group."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.nn.parameter import is_lazy
+from torch.optim.lr_scheduler import LRScheduler
 
 from recombine import factory
 from recombine.config import CycleConfig, OptimizerConfig, PhaseConfig
-from recombine.errors import NetworkError
+from recombine.errors import NetworkError, RecombineError
 from recombine.method import Method
 
+_LOSS = "loss"
 _PLATEAU_DEFAULTS = {"eps": 0.0, "threshold": 0.0}
 
 
@@ -30,8 +34,26 @@ class NamedOptimizer:
 class NamedScheduler:
     """A learning rate scheduler; ``metric`` is what one that watches a plateau watches."""
 
+    kind: str
     scheduler: LRScheduler
     metric: str | None
+
+    def step(self, known: Mapping[str, float]) -> None:
+        """Step at the end of an epoch; ``known`` holds the values that can be watched.
+
+        Raises:
+            RecombineError: The scheduler has come to its end.
+        """
+        if self.metric is not None and self.metric not in known:
+            return
+        arguments = [] if self.metric is None else [known[self.metric]]
+        try:
+            with warnings.catch_warnings():
+                # An optimizer may rest for an epoch: its group has no loss yet, or it is not its turn.
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                self.scheduler.step(*arguments)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise RecombineError(f"the learning rate scheduler {self.kind} cannot go on: {error}") from error
 
 
 class OptimizerSet:
@@ -73,40 +95,49 @@ class OptimizerSet:
             named.optimizer.step()
             named.optimizer.zero_grad(set_to_none=True)
 
-    def end_epoch(self, metrics: Mapping[str, float | None]) -> None:
-        """Step the schedulers; ``metrics`` holds the values that plateau schedulers watch, None where unknown."""
-        for scheduler in [scheduler for named in self.optimizers for scheduler in named.schedulers]:
-            if scheduler.metric is None:
-                scheduler.scheduler.step()
-            elif metrics.get(scheduler.metric) is not None:
-                scheduler.scheduler.step(metrics[scheduler.metric])  # type: ignore[arg-type]
+    def end_epoch(self, losses: Mapping[str, float], scores: Mapping[str, float]) -> None:
+        """Step every scheduler; those that watch a value wait where it is unknown.
+
+        Args:
+            losses: Mean losses of the epoch by optimizer group.
+            scores: Scores of the last evaluation by name.
+
+        Raises:
+            RecombineError: A scheduler has come to its end before the phase.
+        """
+        for named in self.optimizers:
+            group = named.config.group_name
+            known = {**scores, **({_LOSS: losses[group]} if group in losses else {})}
+            for scheduler in named.schedulers:
+                scheduler.step(known)
 
     @property
-    def watched_metrics(self) -> set[str]:
-        """Names of the values that the schedulers watch."""
-        found = {s.metric for named in self.optimizers for s in named.schedulers}
-        return {metric for metric in found if metric is not None}
+    def groups_with_watched_loss(self) -> frozenset[str]:
+        """The groups whose losses some scheduler watches."""
+        return frozenset(
+            named.config.group_name for named in self.optimizers if _LOSS in {s.metric for s in named.schedulers}
+        )
 
 
 def active_names(cycle: Sequence[CycleConfig], iteration: int) -> tuple[str, ...] | None:
     """Return the names of the optimizers that step in an iteration of the phase; None stands for all."""
     if not cycle:
         return None
-    position = iteration % sum(entry.num_iterations for entry in cycle)
-    for entry in cycle:
-        if position < entry.num_iterations:
-            return entry.active_optimizer_names
-        position -= entry.num_iterations
-    return None
+    ends = list(accumulate(entry.num_iterations for entry in cycle))
+    position = sum(iteration % ends[-1] >= end for end in ends)
+    return cycle[position].active_optimizer_names
 
 
 def _gradients(stepping: Sequence[NamedOptimizer], totals: Mapping[str, Tensor]) -> dict[str, dict[Tensor, Tensor]]:
-    groups = list(dict.fromkeys(named.config.group_name for named in stepping))
+    """Return the gradient of each group's total in the parameters of the group's optimizers, where there is one."""
+    members: dict[str, dict[Tensor, None]] = {}
+    for named in stepping:
+        members.setdefault(named.config.group_name, {}).update(dict.fromkeys(named.parameters))
     gradients: dict[str, dict[Tensor, Tensor]] = {}
-    for group in groups:
-        members = [named for named in stepping if named.config.group_name == group]
-        wanted = list(dict.fromkeys(parameter for named in members for parameter in named.parameters))
-        is_last = group == groups[-1]
+    for group, parameters in members.items():
+        # A lazy layer that no input has reached yet has no numbers, and so no gradient.
+        wanted = [parameter for parameter in parameters if not is_lazy(parameter)]
+        is_last = len(gradients) == len(members) - 1
         found = torch.autograd.grad(totals[group], wanted, retain_graph=not is_last, allow_unused=True)
         gradients[group] = {parameter: grad for parameter, grad in zip(wanted, found, strict=True) if grad is not None}
     return gradients
@@ -127,11 +158,11 @@ def _optimizer(config: OptimizerConfig, method: Method) -> NamedOptimizer:
 def _scheduler(block: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> NamedScheduler:
     arguments = factory.arguments_of("scheduler", block)
     if block["type"] == "ReduceLROnPlateau":
-        metric = block.get("metric") or "loss"
-        mode = "min" if metric == "loss" else "max"
+        metric = block.get("metric") or _LOSS
+        mode = "min" if metric == _LOSS else "max"
         arguments = {"mode": mode, **_PLATEAU_DEFAULTS, **arguments}
-        return NamedScheduler(_build_scheduler(block["type"], arguments, optimizer), metric)
-    return NamedScheduler(_build_scheduler(block["type"], arguments, optimizer), None)
+        return NamedScheduler(block["type"], _build_scheduler(block["type"], arguments, optimizer), metric)
+    return NamedScheduler(block["type"], _build_scheduler(block["type"], arguments, optimizer), None)
 
 
 def _build_scheduler(kind: str, arguments: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> LRScheduler:
@@ -149,8 +180,3 @@ def _scheduler_value(value: Any, optimizer: torch.optim.Optimizer) -> Any:
     if isinstance(value, tuple):
         return [_scheduler_value(item, optimizer) for item in value]
     return value
-
-
-def is_plateau(scheduler: NamedScheduler) -> bool:
-    """Tell whether a scheduler watches a metric."""
-    return isinstance(scheduler.scheduler, ReduceLROnPlateau)

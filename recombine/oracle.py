@@ -1,20 +1,29 @@
 """Whether labels had a part in a result."""
 
 from recombine import registry
-from recombine.config import MethodConfig
+from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import ORACLE_CRITERIA
 
 
-def oracle_reasons(config: MethodConfig) -> tuple[str, ...]:
-    """Return why results of a method are ``oracle``: every choice that it leaves to scores against labels."""
+def oracle_reasons(config: MethodConfig, dataset: DatasetConfig) -> tuple[str, ...]:
+    """Return why a method's result on a dataset is ``oracle``: every choice that it leaves to scores against labels."""
     reasons = [f"the strategy chooses by {value}" for value in _oracle_options(config)]
-    for phase in config.phases:
+    for phase in _phases_behind(config, dataset):
         used = [name for name in phase.exit_criteria if name in ORACLE_CRITERIA]
         reasons += [f'phase "{phase.name}" may end by {name}' for name in used]
         metrics = [block.get("metric") for block in phase.optimizer_learning_rate_schedulers]
         watched = [metric for metric in metrics if metric not in (None, "loss")]
         reasons += [f'a scheduler of phase "{phase.name}" watches {metric}' for metric in watched]
     return tuple(reasons)
+
+
+def _phases_behind(config: MethodConfig, dataset: DatasetConfig) -> list[PhaseConfig]:
+    """Return the phases that shaped the networks that a dataset is scored with, each once."""
+    phases: list[PhaseConfig] = []
+    for other in config.datasets[: config.datasets.index(dataset) + 1]:
+        kept = [] if other.reinitialize_mappings else phases
+        phases = [*kept, *(phase for phase in config.phases_of(other) if phase not in kept)]
+    return phases
 
 
 def _oracle_options(config: MethodConfig) -> list[str]:

@@ -1,28 +1,49 @@
 """``--set POINTER=VALUE``: changes to a method on the command line, and sweeps over several values."""
 
+import copy
 import itertools
 import json
+import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recombine.complete import fill_names
 from recombine.errors import UsageError
-from recombine.pointers import parts
+from recombine.normalize import Normalizer
+from recombine.pointers import escaped, parts
 from recombine.problems import Finding, suggestion
+from recombine.subschemas import Subschema, expand, is_closed, items, names_by_alias, properties, root_schema
 
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
 _OPENING, _CLOSING = "[{", "]}"
 
 
 @dataclass(frozen=True)
 class Override:
-    """One change: ``pointer`` (list items by position or as ``[name]``) gets ``value``."""
+    """One change: what ``pointer`` leads to (list items by position or as ``[name]``) gets ``value``.
+
+    Raises:
+        UsageError: The pointer does not begin with ``/``, or the value is none that JSON can hold.
+    """
 
     pointer: str
     value: Any
 
+    def __post_init__(self) -> None:
+        """Make sure that the change can be written down."""
+        if not self.pointer.startswith("/"):
+            example = "/phases/0/optimizers/0/lr"
+            raise UsageError(f'"{self.pointer}" leads nowhere: a pointer begins with "/", for example {example}')
+        try:
+            json.dumps(self.value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"the value for {self.pointer} cannot be written as JSON: {error}") from error
+
     def __str__(self) -> str:
         """Return the change as it is written on the command line."""
-        return f"{self.pointer}={json.dumps(self.value)}"
+        return f"{self.pointer}={json.dumps(self.value, ensure_ascii=False)}"
 
 
 def combinations(texts: Iterable[str]) -> list[tuple[Override, ...]]:
@@ -36,91 +57,102 @@ def combinations(texts: Iterable[str]) -> list[tuple[Override, ...]]:
 
 def _alternatives(text: str) -> list[Override]:
     pointer, equals, values = text.partition("=")
-    if not equals or not pointer.startswith("/"):
+    if not equals:
         raise UsageError(f'--set "{text}": write POINTER=VALUE, for example /phases/0/optimizers/0/lr=0.01')
-    whole = _parsed(values)
-    if not isinstance(whole, _Bare):
-        return [Override(pointer, whole)]
-    return [Override(pointer, _plain(_parsed(value))) for value in _split(values)]
-
-
-class _Bare(str):
-    """Text that is not JSON, and therefore stands for itself."""
-
-    __slots__ = ()
-
-
-def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return [Override(pointer, _json(values))]
     except ValueError:
-        return _Bare(text)
+        return [Override(pointer, _json_or_text(value)) for value in _split(values)]
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, _Bare) else value
+def _json(text: str) -> Any:
+    """Return the value of JSON text; ValueError where it is none, or a number that JSON cannot hold."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return _json(text)
+    except ValueError:
+        return text
 
 
 def _split(text: str) -> list[str]:
     """Split at commas that stand outside brackets and quotes."""
-    depth, quoted, pieces = 0, False, [""]
-    for character in text:
-        quoted ^= character == '"'
-        depth += 0 if quoted else (character in _OPENING) - (character in _CLOSING)
-        if character == "," and depth == 0 and not quoted:
+    depth, pieces = 0, [""]
+    for piece in _PIECE.findall(text):
+        depth += (piece in _OPENING) - (piece in _CLOSING)
+        if piece == "," and depth == 0:
             pieces.append("")
         else:
-            pieces[-1] += character
+            pieces[-1] += piece
     return pieces
 
 
-def apply(method: Any, overrides: Sequence[Override]) -> list[Finding]:
-    """Change ``method`` in place; return a finding for every pointer that leads nowhere."""
-    findings: list[Finding] = []
-    for override in overrides:
-        target, walked = method, ""
-        *path, last = parts(override.pointer) or [""]
-        for part in path:
-            inner = _child(target, part)
-            if inner is None:
-                break
-            target, walked = inner, f"{walked}/{part}"
-        else:
-            if _assign(target, last, override.value):
-                continue
-            part = last
-        message = f'--set {override}: nothing is called "{part}" at "{walked or "/"}"'
-        findings.append(Finding("RC301", message, suggestion(part, _children(target)), walked))
-    return findings
+def apply(method: Any, override: Override) -> tuple[str, list[Finding]]:
+    """Change ``method`` in place.
+
+    Args:
+        method: A normalized method; its defaults need not be filled in.
+        override: The change. Its pointer may lead through keys whose defaults are not filled in, and use aliases.
+
+    Returns:
+        The pointer in canonical names, and a finding if it leads nowhere and nothing was changed.
+    """
+    spelt_out = Normalizer().normalize(method, [root_schema()])
+    fill_names(spelt_out)
+    target, schema, walked = method, expand([root_schema()], spelt_out), ""
+    *path, last = parts(override.pointer)
+    for part in path:
+        key = _key(spelt_out, schema, part)
+        if key is None or not _holds(spelt_out, key):
+            return walked, [_nothing(override, walked, part, spelt_out)]
+        if isinstance(target, dict):
+            target.setdefault(key, copy.deepcopy(spelt_out[key]))
+        inner = items(schema) if isinstance(key, int) else properties(schema).get(key, [])
+        target, spelt_out, walked = target[key], spelt_out[key], f"{walked}/{escaped(str(key))}"
+        schema = expand(inner, spelt_out)
+    key = _key(spelt_out, schema, last)
+    if key is None:
+        return walked, [_nothing(override, walked, last, spelt_out, properties(schema))]
+    target[key] = copy.deepcopy(override.value)
+    return f"{walked}/{escaped(str(key))}", []
 
 
-def _child(parent: Any, part: str) -> Any:
+def _key(parent: Any, schema: list[Subschema], part: str) -> str | int | None:
+    """Return the canonical key or the position that ``part`` of a pointer stands for; None where there can be none."""
     if isinstance(parent, list):
-        position = _position(parent, part)
-        return None if position is None else parent[position]
-    return parent.get(part) if isinstance(parent, dict) else None
+        return _position(parent, part)
+    if not isinstance(parent, dict):
+        return None
+    name = names_by_alias(schema).get(part, part)
+    return name if name in parent or name in properties(schema) or not is_closed(schema) else None
 
 
-def _position(items: list[Any], part: str) -> int | None:
+def _position(found: list[Any], part: str) -> int | None:
     if part.startswith("[") and part.endswith("]"):
-        names = [item.get("name") if isinstance(item, dict) else None for item in items]
+        names = [item.get("name") if isinstance(item, dict) else None for item in found]
         return names.index(part[1:-1]) if part[1:-1] in names else None
-    return int(part) if part.isdigit() and int(part) < len(items) else None
+    return int(part) if part.isascii() and part.isdigit() and int(part) < len(found) else None
 
 
-def _assign(parent: Any, part: str, value: Any) -> bool:
-    if isinstance(parent, list):
-        position = _position(parent, part)
-        if position is not None:
-            parent[position] = value
-        return position is not None
-    if not isinstance(parent, dict) or not part:
-        return False
-    parent[part] = value
-    return True
+def _holds(parent: Any, key: str | int) -> bool:
+    return isinstance(key, int) or key in parent
 
 
-def _children(parent: Any) -> list[str]:
+def _nothing(override: Override, walked: str, part: str, parent: Any, known: Iterable[str] = ()) -> Finding:
+    message = f'--set {override}: nothing is called "{part}" at "{walked or "/"}"'
+    return Finding("RC301", message, suggestion(part, [*_children(parent), *known]), walked)
+
+
+def _children(parent: Any) -> Sequence[str]:
     if isinstance(parent, list):
         named = [f"[{item['name']}]" for item in parent if isinstance(item, dict) and "name" in item]
         return named or [str(position) for position in range(len(parent))]

@@ -1,16 +1,32 @@
 """Reading and writing parameters: tensors only, never objects, never half a file."""
 
 import pickle
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from recombine.errors import ParameterFileError
 from recombine.files import write_beside
 
-_UNREADABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError)
+_UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
+_MOST_DIFFERENCES = 4
 
 
 def save_tensors(tensors: Any, path: Path) -> None:
@@ -56,34 +72,42 @@ def check_parameters(module: nn.Module, path: Path) -> dict[str, Tensor]:
     state = _load(path)
     if not isinstance(state, dict):
         raise ParameterFileError(f"{path}: holds {type(state).__name__}, not the parameters of a mapping")
-    own = module.state_dict()
-    differences = [f'lacks "{name}"' for name in own if name not in state]
-    differences += [f'has "{name}", which the mapping lacks' for name in state if name not in own]
-    differences += [
-        f'"{name}" has shape {tuple(state[name].shape)}, the mapping needs {tuple(own[name].shape)}'
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
-    if differences:
-        raise ParameterFileError(f"{path}: does not fit the mapping: " + "; ".join(differences))
+    found = list(_differences(module.state_dict(), state))
+    if found:
+        more = f"; and {len(found) - _MOST_DIFFERENCES} more" if len(found) > _MOST_DIFFERENCES else ""
+        raise ParameterFileError(f"{path}: does not fit the mapping: {'; '.join(found[:_MOST_DIFFERENCES])}{more}")
     return state
 
 
+def _differences(own: Mapping[str, Any], state: Mapping[Any, Any]) -> Iterator[str]:
+    for name, value in own.items():
+        if name not in state:
+            yield f'it lacks "{name}"'
+        elif not isinstance(state[name], Tensor):
+            yield f'"{name}" is no tensor'
+        elif not is_lazy(value) and state[name].shape != value.shape:
+            yield f'"{name}" has the shape {tuple(state[name].shape)}, but the mapping needs {tuple(value.shape)}'
+    yield from (f'it has "{name}", which the mapping lacks' for name in state if name not in own)
+
+
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise ParameterFileError(f"{path}: no such file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, warnings.catch_warnings():
+            # torch wonders about pickles of other protocols, and then refuses them.
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ParameterFileError(
             f"{path}: refused: it is no plain file of tensors. Files with other objects can run code when opened; "
             "save the tensors alone (torch.save(module.state_dict(), path))"
         ) from error
+    except OSError as error:
+        raise ParameterFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _UNREADABLE as error:
-        raise ParameterFileError(f"{path}: cannot be read as a file of tensors: {first_line(error)}") from error
+        raise ParameterFileError(f"{path}: cannot be read as a file of tensors: {_first_line(error)}") from error
 
 
-def first_line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its type where there is none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,21 +1,27 @@
 """A phase at work: its objectives, its optimizers, and what it needs on entry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
 from recombine.assignment import centroids as centroid_source
+from recombine.assignment.centroids import CentroidOptions
 from recombine.build import build_objectives
 from recombine.callbacks.base import PhaseView
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
+from recombine.criteria import Performance
 from recombine.data import Data
-from recombine.evaluate import features, full_pass
+from recombine.errors import DivergedError
+from recombine.evaluate import evaluate, features, full_pass
 from recombine.mapping import Mapping
 from recombine.objective import DivergenceWatch, Objective
 from recombine.optim import OptimizerSet
 from recombine.parameter_files import load_parameters
+from recombine.randomness import derive
 from recombine.state import RunState
 from recombine.step import Forward, StepContext
 
@@ -44,6 +50,12 @@ class Phase:
     watch: DivergenceWatch
     state: RunState
 
+    @property
+    def centroid_options(self) -> CentroidOptions | None:
+        """How centroids are placed, or None where the phase does not use any."""
+        options = self.method_config.centroids
+        return options if options is not None and self.config.name in options.use_centroids_during_phases else None
+
     def context(self) -> StepContext:
         """Return what all steps of the phase share."""
         return StepContext(
@@ -54,6 +66,12 @@ class Phase:
             lambda: self.state.centroids_changed,
         )
 
+    def view(self, dataset: DatasetConfig) -> PhaseView:
+        """Return the phase as callbacks see it."""
+        patterns = tuple((objective.name, objective.pattern) for objective in self.objectives)
+        iterations = longest(self.config, self.data)
+        return PhaseView(self.config, dataset, self.data.num_samples, iterations, patterns, self.has_diverged)
+
     def full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
         """Return ``compute`` over the whole dataset, ``(N, ...)``."""
         return full_pass(self.state.method, self.data, compute)
@@ -62,33 +80,81 @@ class Phase:
         """Return a mapping's output on the whole dataset, ``(N, D)``."""
         return features(self.state.method, self.data, mapping.name)
 
-    def view(self, dataset: DatasetConfig) -> PhaseView:
-        """Return the phase as callbacks see it."""
-        patterns = tuple((objective.name, objective.pattern) for objective in self.objectives)
-        return PhaseView(self.config, dataset, self.data.num_samples, longest(self.config, self.data), patterns)
+    def place_centroids(self) -> None:
+        """Give the centroids their first positions, if the phase uses them and none did before."""
+        options = self.centroid_options
+        if options is None:
+            return
+        centroids = self.state.method.require_centroids()
+        if not centroids.is_initialized:
+            points = partial(self.features_of, centroids.extractor)
+            with self._placing_divergence():
+                centroid_source.initialize(centroids, options, points, self._centroid_seed)
 
     def update_centroids(self) -> None:
         """Recalculate the centroids if this iteration is due for it, and tell the patterns."""
-        options = self.method_config.centroids
-        if options is None or self.config.name not in options.use_centroids_during_phases:
+        options = self.centroid_options
+        if options is None:
             return
-        centroids = self.state.method.require_centroids()
-        self.state.centroids_changed = centroid_source.recalculate(
-            centroids,
-            options,
-            lambda: self.features_of(centroids.extractor),
-            self.method_config.seed,
-            self.state.clock.iteration,
-        )
+        centroids, iteration = self.state.method.require_centroids(), self.state.clock.iteration
+        points = partial(self.features_of, centroids.extractor)
+        with self._placing_divergence():
+            changed = centroid_source.recalculate(centroids, options, points, self._centroid_seed, iteration)
+        self.state.centroids_changed = changed
+
+    def evaluate(self) -> Performance | None:
+        """Assign and score the whole dataset; None, and nothing to remember, where nothing is assigned yet."""
+        self.check_divergence()
+        state = self.state
+        with self._placing_divergence():
+            evaluation = evaluate(state.method, self.data)
+        if evaluation is None:
+            return None
+        before, ratio = state.previous_clusters, None
+        if before is not None:
+            ratio = float((before != evaluation.clusters).double().mean())
+        state.method.assignment.record(evaluation.candidates)
+        state.previous_clusters = evaluation.clusters
+        state.performance = Performance(evaluation.scores, ratio)
+        return state.performance
+
+    def finish(self) -> None:
+        """Refresh the strategy after the last iteration."""
+        self.check_divergence()
+        with self._placing_divergence():
+            self.state.method.assignment.finish_phase(self.config.name, self.features_of)
+
+    def has_diverged(self) -> bool:
+        """Tell whether some loss of the phase was NaN or infinite; waits for the device."""
+        return self.watch.first() is not None
+
+    def check_divergence(self) -> None:
+        """Raise DivergedError if some loss of the phase was NaN or infinite; waits for the device."""
+        first = self.watch.first()
+        if first is not None:
+            reason = f"a loss became NaN or infinite in {self._place(first)}"
+            raise DivergedError(f"{reason}; a smaller learning rate or weight often helps")
+
+    @contextmanager
+    def _placing_divergence(self) -> Iterator[None]:
+        try:
+            yield
+        except DivergedError as error:
+            raise DivergedError(f"{error} (after {self._place(self.state.clock.iteration)})") from error
+
+    def _place(self, iteration: int) -> str:
+        return f'iteration {iteration} of phase "{self.config.name}" on dataset "{self.data.name}"'
+
+    @property
+    def _centroid_seed(self) -> int:
+        return derive(self.method_config.seed, "centroids", self.data.name, self.config.name)
 
 
 def enter_phase(method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState) -> Phase:
     """Load parameters, build the phase, place the centroids, and set the clock to the start of the phase."""
     for block in config.load_mapping_parameters:
         load_parameters(state.method.mappings[block["mapping_name"]], method_config.folder / block["path_to_file"])
-    state.clock = Clock(config.name, 0, 0, data.batches_per_epoch)
-    state.previous_clusters = None
-    state.loss_sum = None
+    state.enter_phase(Clock(config.name, 0, 0, data.batches_per_epoch))
     objectives = build_objectives(config, state.method)
     phase = Phase(
         method_config,
@@ -100,18 +166,8 @@ def enter_phase(method_config: MethodConfig, config: PhaseConfig, data: Data, st
         DivergenceWatch(data.device),
         state,
     )
-    _place_centroids(phase)
+    phase.place_centroids()
     return phase
-
-
-def _place_centroids(phase: Phase) -> None:
-    options, method = phase.method_config.centroids, phase.state.method
-    if options is None or phase.config.name not in options.use_centroids_during_phases:
-        return
-    centroids = method.require_centroids()
-    if not centroids.is_initialized:
-        seed = phase.method_config.seed
-        centroid_source.initialize(centroids, options, lambda: phase.features_of(centroids.extractor), seed)
 
 
 def longest(config: PhaseConfig, data: Data) -> int | None:

@@ -1,8 +1,10 @@
 """Where a method file may write."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from recombine.errors import ParameterFileError
 
@@ -33,3 +35,24 @@ class Places:
             f'"{path}" lies outside the folder of the method file, where it may save; allow it by --allow-write '
             f"{absolute if path.endswith('/') else absolute.parent}"
         )
+
+    def check(self, path: str) -> None:
+        """Make sure that a file, or a folder whose name ends in a slash, can be written; nothing is written yet.
+
+        Raises:
+            ParameterFileError: It lies outside all folders that may be written to, or cannot be written.
+        """
+        absolute = self.to_write(path)
+        try:
+            is_folder = path.endswith("/") or S_ISDIR(absolute.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            is_folder = False
+        except OSError as error:
+            raise ParameterFileError(f'"{path}" cannot be written: {error.strerror or error}') from error
+        there = absolute if is_folder else absolute.parent
+        while not os.path.lexists(there):
+            there = there.parent
+        if not there.is_dir():
+            raise ParameterFileError(f'"{path}" cannot be written: {there} is no folder')
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ParameterFileError(f'"{path}" cannot be written: the folder {there} does not allow it')

@@ -1,7 +1,5 @@
 """JSON pointers (RFC 6901)."""
 
-from typing import Any
-
 
 def escaped(key: str) -> str:
     """Return ``key`` as one part of a JSON pointer."""
@@ -13,8 +11,6 @@ def parts(pointer: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
-def lookup(value: Any, pointer: str) -> Any:
-    """Return what ``pointer`` points to in ``value``; KeyError or IndexError where there is nothing."""
-    for part in parts(pointer):
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    return value
+def is_within(pointer: str, place: str) -> bool:
+    """Tell whether ``pointer`` leads to ``place`` or to something in it."""
+    return pointer == place or pointer.startswith(place + "/")

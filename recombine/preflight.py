@@ -4,31 +4,34 @@ Datasets are opened, networks are built, and every pattern goes through one smal
 that are absent and settings that the data cannot meet are found here and not hours later.
 """
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
 
+from recombine import factory, registry
 from recombine.assignment import centroids as centroid_source
-from recombine.build import build_data, build_method, build_objectives, load_samples
-from recombine.clock import Clock
-from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
+from recombine.build import build_mapping, build_method, load_samples
+from recombine.checks import can_hold
+from recombine.config import Block, DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import ORACLE_CRITERIA
 from recombine.data import Data
 from recombine.datasets.base import Samples
-from recombine.errors import DataError, NetworkError, ParameterFileError, RecombineError
-from recombine.evaluate import full_pass
-from recombine.factory import FactoryError
+from recombine.errors import DataError, NetworkError, ParameterFileError
+from recombine.evaluate import evaluation_mode
+from recombine.factory import REFUSALS
 from recombine.method import Method
-from recombine.objective import Objective
-from recombine.optim import OptimizerSet
 from recombine.parameter_files import check_parameters
 from recombine.places import Places
 from recombine.problems import Finding
-from recombine.step import PLAIN_VIEW, Forward, Step, StepContext
-
-_REHEARSAL_SAMPLES = 8
+from recombine.randomness import generator, global_generator
+from recombine.rehearsal import phase_findings, rehearsal_data
+from recombine.step import PLAIN_VIEW, Forward
 
 
 @dataclass
@@ -48,115 +51,182 @@ class Preflight:
     cache: dict[str, Samples]
 
     def __post_init__(self) -> None:
-        """Start without findings and without samples."""
+        """Start without samples, and with no file written."""
         self.samples: dict[str, Samples] = {}
-        self.findings: list[Finding] = []
+        self._written: list[tuple[Path, bool]] = []
 
     def check(self) -> list[Finding]:
         """Return everything that keeps the method from running on this machine with this data."""
-        for dataset in self.config.datasets:
-            self._open(dataset)
-        for phase in self.config.phases:
-            self._check_saving(phase)
+        findings = [finding for phase in self.config.phases for finding in self._saving_findings(phase)]
         method: Method | None = None
-        for dataset in self.config.datasets:
-            if dataset.name in self.samples:
-                method = self._rehearse(dataset, method)
-        return self.findings
+        with global_generator(self.config.seed, "preflight"):
+            for dataset in self.config.datasets:
+                found = list(self._open(dataset)) or list(self._view_findings(dataset))
+                if all(finding.is_warning for finding in found):
+                    method, more = self._rehearse(dataset, method)
+                    found += more
+                findings += found
+        return findings
 
-    def _open(self, dataset: DatasetConfig) -> None:
-        place = f"/datasets/{position(self.config, 'datasets', dataset.name)}"
+    def _open(self, dataset: DatasetConfig) -> Iterator[Finding]:
+        place = _place(self.config, "datasets", dataset.name)
         first, last = dataset.index_of_first_sample_to_use, dataset.index_of_last_sample_to_use
         asked = (dataset.dataset, sorted(dataset.arguments.items()), first, last)
         key = repr((asked, self.config.folder, self.data_root))
         try:
             samples = self.cache.get(key) or load_samples(dataset, self.config.folder, self.data_root)
         except DataError as error:
-            self.findings.append(Finding("RC501", f'dataset "{dataset.name}": {error}', "", place))
+            yield Finding("RC501", str(error), "", place)
             return
         self.cache[key] = self.samples[dataset.name] = samples
-        self.findings += size_findings(dataset, len(samples), place)
-        if samples.labels is None:
-            self.findings += _label_findings(self.config, dataset)
+        yield from size_findings(dataset, len(samples), place)
+        for phase in self.config.phases_of(dataset):
+            yield from _rest_findings(phase, dataset, len(samples), place)
+            if samples.labels is None:
+                yield from _label_findings(self.config, phase, dataset)
 
-    def _check_saving(self, phase: PhaseConfig) -> None:
-        place = f"/phases/{position(self.config, 'phases', phase.name)}"
+    def _view_findings(self, dataset: DatasetConfig) -> Iterator[Finding]:
+        """Yield the views whose transforms cannot work on the samples."""
+        place = _place(self.config, "datasets", dataset.name)
+        blocks = [(PLAIN_VIEW, "transforms", dataset.transforms)]
+        for i, block in enumerate(dataset.batch_augmentations):
+            blocks.append((block["name"], f"batch_augmentations/{i}/transforms", block["transforms"]))
+        for name, key, transforms in blocks:
+            alone = replace(dataset, transforms=transforms, batch_augmentations=())
+            try:
+                rehearsal_data(alone, self.samples[dataset.name], self.config.seed).sample_shape()
+            except DataError as error:
+                yield Finding("RC502", str(error), "", f"{place}/{key}")
+            except REFUSALS as error:
+                message = f'the transforms of view "{name}" cannot work on the samples: {error}'
+                yield Finding("RC502", message, "", f"{place}/{key}")
+
+    def _saving_findings(self, phase: PhaseConfig) -> Iterator[Finding]:
         for key in ("save_mapping_parameters", "save_centroids"):
             for i, block in enumerate(getattr(phase, key)):
                 try:
-                    self.places.to_write(block["path_to_file_or_dir"])
+                    self.places.check(block["path_to_file_or_dir"])
                 except ParameterFileError as error:
-                    self.findings.append(Finding("RC505", str(error), "", f"{place}/{key}/{i}/path_to_file_or_dir"))
+                    place = f"{_place(self.config, 'phases', phase.name)}/{key}/{i}/path_to_file_or_dir"
+                    yield Finding("RC505", str(error), "", place)
 
-    def _rehearse(self, dataset: DatasetConfig, method: Method | None) -> Method | None:
-        place = f"/datasets/{position(self.config, 'datasets', dataset.name)}"
-        try:
-            data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
-            shape = data.sample_shape(PLAIN_VIEW)
-        except DataError as error:
-            self.findings.append(Finding("RC502", f'dataset "{dataset.name}": {error}', "", place))
-            return method
-        try:
-            if method is None or dataset.reinitialize_mappings:
-                method = build_method(self.config, dataset.num_clusters, shape)
-            full_pass(method, data, lambda forward: forward.features(method.mappings[self.config.extractor]))
-        except (RecombineError, FactoryError) as error:
-            self.findings.append(Finding("RC503", str(error), "", "/mappings"))
-            return method
-        for phase in self.config.phases_of(dataset):
-            self.findings += self._rehearse_phase(phase, method, data)
-        self.findings += classifier_findings(self.config, dataset, method, data)
-        return method
+    def _rehearse(self, dataset: DatasetConfig, method: Method | None) -> tuple[Method | None, list[Finding]]:
+        """Return the method that the dataset leaves behind, and what is wrong with its networks on this dataset."""
+        data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
+        too_large = list(self._memory_findings())
+        if too_large:
+            return None, too_large
+        if method is None or dataset.reinitialize_mappings:
+            try:
+                method = build_method(self.config, dataset.num_clusters, data.sample_shape())
+            except NetworkError as error:
+                return None, self._build_findings() or [self._misfit(error)]
+        found = list(self._network_findings(dataset, method, data))
+        if not found:
+            for phase in self.config.phases_of(dataset):
+                found += self._rehearse_phase(phase, method, data)
+        return method, found
+
+    def _memory_findings(self) -> Iterator[Finding]:
+        """Yield the mappings whose parameters alone need more memory than there is, before any is allocated."""
+        memory = _physical_memory()
+        for config in self.config.mappings:
+            with torch.device("meta"):
+                layers = [factory.build_layer(block) for block in config.layers]
+            own = [p for layer in layers for p in layer.parameters() if not is_lazy(p)]
+            size = sum(parameter.nelement() * parameter.element_size() for parameter in own)
+            if size > memory:
+                message = f'mapping "{config.name}" needs {size / 2**30:.0f} GiB for its parameters alone, and this '
+                message += f"machine has {memory / 2**30:.0f} GiB of memory"
+                yield Finding(
+                    "RC508", message, "Make its layers smaller.", _place(self.config, "mappings", config.name)
+                )
+
+    def _build_findings(self) -> list[Finding]:
+        """Return what keeps mappings from being built, each for itself."""
+        findings = []
+        for config in self.config.mappings:
+            try:
+                build_mapping(config, self.config.seed)
+            except NetworkError as error:
+                findings.append(Finding("RC503", str(error), "", _place(self.config, "mappings", config.name)))
+        return findings
+
+    def _misfit(self, error: NetworkError) -> Finding:
+        """Return the finding of an error in a forward pass, which begins with the name of the mapping."""
+        names = [mapping.name for mapping in self.config.mappings]
+        name = next((name for name in names if str(error).startswith(f'mapping "{name}":')), self.config.extractor)
+        return Finding("RC503", str(error), "", _place(self.config, "mappings", name))
+
+    def _network_findings(self, dataset: DatasetConfig, method: Method, data: Data) -> Iterator[Finding]:
+        """Yield what is wrong with the outputs of the extractor and of the classifiers."""
+        forward = Forward(method, next(data.evaluation_batches(data.num_samples)))
+        with evaluation_mode(method):
+            for mapping in method.mappings.values():
+                try:
+                    if mapping.name == self.config.extractor:
+                        forward.features(mapping)
+                    if mapping.is_classifier:
+                        yield from self._width_findings(dataset, mapping.name, forward.logits(mapping).flatten(1))
+                except NetworkError as error:
+                    yield self._misfit(error)
+
+    def _width_findings(self, dataset: DatasetConfig, name: str, logits: Tensor) -> Iterator[Finding]:
+        width, wanted = logits.shape[1], dataset.num_clusters
+        if width != wanted:
+            message = f'classifier "{name}" gives {width} outputs, but dataset "{dataset.name}" has {wanted} clusters'
+            yield Finding(
+                "RC503", message, f"Make its last layer {wanted} wide.", _place(self.config, "mappings", name)
+            )
 
     def _rehearse_phase(self, phase: PhaseConfig, method: Method, data: Data) -> Iterator[Finding]:
-        place = f"/phases/{position(self.config, 'phases', phase.name)}"
+        place = _place(self.config, "phases", phase.name)
         yield from self._parameter_findings(phase, method, place)
-        if method.centroids is not None and phase.name in self._centroid_phases():
-            method.centroids.place(torch.rand(method.centroids.positions.shape))
-        enabled = [i for i, block in enumerate(phase.design_patterns) if block["enabled"]]
-        for i, objective in zip(enabled, build_objectives(phase, method), strict=True):
-            try:
-                rehearse_objective(objective, phase, method, data)
-            except (RecombineError, RuntimeError, ValueError, IndexError) as error:
-                message = f'the pattern "{objective.name}" cannot work on these networks: {error}'
-                yield Finding("RC503", message, "", f"{place}/design_patterns/{i}")
-        try:
-            OptimizerSet(phase, method)
-        except NetworkError as error:
-            yield Finding("RC402", str(error), "", f"{place}/optimizers")
-        except FactoryError as error:
-            yield Finding("RC204", error.message, error.remedy, f"{place}/optimizers")
-
-    def _centroid_phases(self) -> tuple[str, ...]:
-        return self.config.centroids.use_centroids_during_phases if self.config.centroids is not None else ()
+        self._written += [
+            ((self.config.folder / block["path_to_file_or_dir"]).resolve(), block["keep_old_files"])
+            for block in (*phase.save_mapping_parameters, *phase.save_centroids)
+        ]
+        options = self.config.centroids
+        if method.centroids is not None and options is not None and phase.name in options.use_centroids_during_phases:
+            draws = generator(self.config.seed, "preflight", "centroids")
+            method.centroids.place(torch.rand(method.centroids.positions.shape, generator=draws))
+        yield from phase_findings(phase, method, data, place)
 
     def _parameter_findings(self, phase: PhaseConfig, method: Method, place: str) -> Iterator[Finding]:
         for i, block in enumerate(phase.load_mapping_parameters):
             path = self.config.folder / block["path_to_file"]
-            if path.is_file() or not self._is_written(path, phase):
+            if not self._is_written(path):
                 try:
                     check_parameters(method.mappings[block["mapping_name"]], path)
                 except ParameterFileError as error:
                     yield Finding("RC504", str(error), "", f"{place}/load_mapping_parameters/{i}/path_to_file")
-        options = self.config.centroids
-        if options is not None and options.centroid_file_path is not None and method.centroids is not None:
+        path = self.config.centroids.centroid_file_path if self.config.centroids is not None else None
+        if path is not None and method.centroids is not None and not self._is_written(path):
             try:
-                centroid_source.read_positions(options.centroid_file_path, tuple(method.centroids.positions.shape))
+                centroid_source.read_positions(path, tuple(method.centroids.positions.shape))
             except ParameterFileError as error:
                 yield Finding("RC504", str(error), "", "/cluster_assignment_strategy/centroid_file_path")
 
-    def _is_written(self, path: Path, phase: PhaseConfig) -> bool:
-        """Tell whether an earlier phase of the method saves parameters to ``path``, or into its folder."""
-        earlier = [other for other in self.config.phases if other.order < phase.order]
-        blocks = [block for other in earlier for block in other.save_mapping_parameters]
-        saved = [self.config.folder / block["path_to_file_or_dir"] for block in blocks]
-        return any(own.resolve() in (path.resolve(), path.resolve().parent) for own in saved)
+    def _is_written(self, path: Path) -> bool:
+        """Tell whether an earlier phase of the method writes ``path``, or may: the names in folders are not known."""
+        resolved = path.resolve()
+        return any(
+            own in (resolved, resolved.parent) and not (keeps_old and os.path.isfile(resolved))
+            for own, keeps_old in self._written
+        )
 
 
-def position(config: MethodConfig, key: str, name: str) -> int:
-    """Return where the block called ``name`` stands in the file's list ``key``."""
+def _place(config: MethodConfig, key: str, name: str) -> str:
+    """Return the pointer of the block called ``name`` in the file's list ``key``."""
     names = [block["name"] for block in config.resolved[key]]
-    return names.index(name)
+    return f"/{key}/{names.index(name)}"
+
+
+def _physical_memory() -> float:
+    """Return the memory of this machine in bytes; infinity where it does not tell."""
+    if not hasattr(os, "sysconf"):
+        return math.inf
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def size_findings(dataset: DatasetConfig, num_samples: int, place: str) -> Iterator[Finding]:
@@ -167,50 +237,32 @@ def size_findings(dataset: DatasetConfig, num_samples: int, place: str) -> Itera
     if dataset.batch_size > num_samples:
         message = f"the batch size {dataset.batch_size} is larger than the dataset, which has {num_samples} samples"
         yield Finding("RC502", message, f"Write at most {num_samples}.", f"{place}/batch_size")
+        return
     rest = num_samples % dataset.batch_size
     if rest and dataset.drop_last and not dataset.shuffle and dataset.phases != ():
         message = f"the last {rest} of {num_samples} samples are never trained on: they make no whole batch"
         yield Finding("RC506", message, 'Set "shuffle" to true or "drop_last" to false.', f"{place}/batch_size", True)
 
 
-def _label_findings(config: MethodConfig, dataset: DatasetConfig) -> Iterator[Finding]:
-    for phase in config.phases_of(dataset):
-        if all(name in ORACLE_CRITERIA for name in phase.exit_criteria):
-            place = f"/phases/{position(config, 'phases', phase.name)}/exit_criteria"
-            message = f'the phase could never end on dataset "{dataset.name}", which has no labels to score against'
-            yield Finding("RC401", message, 'Add "iterations" or "epochs".', place)
+def _rest_findings(phase: PhaseConfig, dataset: DatasetConfig, num_samples: int, place: str) -> Iterator[Finding]:
+    rest = num_samples % dataset.batch_size
+    for block in phase.design_patterns:
+        smallest = registry.patterns()[block["pattern"]].schema.get("x-min-batch", 1)
+        if block["enabled"] and not dataset.drop_last and 0 < rest < smallest:
+            message = (
+                f"the last batch of an epoch has {rest} of {num_samples} samples, but the pattern "
+                f'"{block["pattern"]}" needs at least {smallest}'
+            )
+            yield Finding("RC405", message, 'Set "drop_last" to true.', f"{place}/drop_last")
 
 
-def rehearsal_data(dataset: DatasetConfig, samples: Samples, seed: int) -> Data:
-    """Return the first few samples of a dataset as a dataset of one batch."""
-    size = min(_REHEARSAL_SAMPLES, dataset.batch_size, len(samples))
-    small = replace(dataset, batch_size=size, shuffle=False)
-    return build_data(small, samples.subset(0, size - 1), seed, torch.device("cpu"))
+def _label_findings(config: MethodConfig, phase: PhaseConfig, dataset: DatasetConfig) -> Iterator[Finding]:
+    criteria = phase.exit_criteria
+    if all(name in ORACLE_CRITERIA or not _may_hold(name, criteria) for name in criteria):
+        message = f'the phase could never end on dataset "{dataset.name}", which has no labels to score against'
+        place = f"{_place(config, 'phases', phase.name)}/exit_criteria"
+        yield Finding("RC401", message, 'Add "iterations" or "epochs".', place)
 
 
-def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method, data: Data) -> None:
-    """Compute a pattern's losses on a small batch at the start of each of its stages, and their gradients."""
-    context = StepContext(data.options.seed, data.name, data.device, lambda compute: full_pass(method, data, compute))
-    batch = data.training_batch(phase.name, 0, objective.views)
-    for start in objective.pattern.stage_starts():
-        clock = Clock(phase.name, start, 0, 1)
-        step = Step(method.train(), batch, clock, context)
-        objective.pattern.before_step(step)
-        for name, loss in objective.pattern.losses(step).items():
-            if loss.ndim != 0:
-                raise NetworkError(f'the loss "{name}" has the shape {tuple(loss.shape)} and is no single number')
-
-
-def classifier_findings(config: MethodConfig, dataset: DatasetConfig, method: Method, data: Data) -> Iterator[Finding]:
-    """Yield the classifiers whose outputs are not one number per cluster."""
-    batch = next(data.evaluation_batches(_REHEARSAL_SAMPLES))
-    method.eval()
-    for i, block in enumerate(config.resolved["mappings"]):
-        mapping = method.mappings[block["name"]]
-        if mapping.is_classifier:
-            with torch.no_grad():
-                width = Forward(method, batch).logits(mapping).flatten(1).shape[1]
-            if width != dataset.num_clusters:
-                wanted = f'dataset "{dataset.name}" has {dataset.num_clusters} clusters'
-                message = f'classifier "{mapping.name}" gives {width} outputs, but {wanted}'
-                yield Finding("RC503", message, f"Make its last layer {dataset.num_clusters} wide.", f"/mappings/{i}")
+def _may_hold(name: str, criteria: Block) -> bool:
+    return name in ("iterations", "epochs") or can_hold(name, criteria[name])

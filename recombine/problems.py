@@ -1,6 +1,7 @@
 """Mistakes of a method file, as data: where, what, and what to write instead."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,11 @@ CODES = {
     "RC504": "a file of parameters that does not fit",
     "RC505": "a path outside the places that a method file may write to",
     "RC506": "some samples are never trained on",
+    "RC507": "a device that this machine does not have",
+    "RC508": "networks that do not fit in memory",
 }
+
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,32 @@ class Problem:
     is_warning: bool = False
 
     def __str__(self) -> str:
-        """Return ``file:line:column: error RC101 at /pointer: what. Remedy.``."""
+        """Return ``file:line:column: error RC101 at /pointer: what. Remedy.``, safe to show on a terminal."""
         place = ":".join([self.file, *(str(number) for number in (self.line, self.column) if number)])
         kind = "warning" if self.is_warning else "error"
         where = f" at {self.pointer}" if self.pointer else ""
         remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{place}: {kind} {self.code}{where}: {self.message}.{remedy}"
+        return printable(f"{place}: {kind} {self.code}{where}: {self.message.removesuffix('.')}.{remedy}")
 
 
 class Finding(NamedTuple):
-    """A mistake before its place in the file is known: a problem with a pointer into the spelt-out method."""
+    """A mistake before its place in the file is known: a problem with a pointer into the spelt-out method.
+
+    Attributes:
+        code: A key of :data:`CODES`.
+        message: What is wrong.
+        remedy: What to write instead, or an empty string.
+        pointer: JSON pointer into the spelt-out method.
+        is_warning: Whether the file may run all the same.
+        key: The key that is missing, or the key that was probably meant by an unknown one; else an empty string.
+    """
 
     code: str
     message: str
     remedy: str
     pointer: str
     is_warning: bool = False
+    key: str = ""
 
 
 class InvalidMethodError(RecombineError):
@@ -96,13 +111,19 @@ class InvalidMethodError(RecombineError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the one of the ``known`` words that is most like ``word``, or an empty string where none is near."""
+    lowered = {candidate.lower(): candidate for candidate in sorted(set(known))}
+    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[near[0]] if near else ""
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return a sentence that proposes the nearest of the ``known`` words, or lists them where none is near."""
     words = sorted(set(known))
-    lowered = {candidate.lower(): candidate for candidate in words}
-    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    near = nearest(word, words)
     if near:
-        return f'Did you mean "{lowered[near[0]]}"?'
+        return f'Did you mean "{near}"?'
     return f"Known here: {listing(words)}." if words else ""
 
 
@@ -115,6 +136,11 @@ def listing(words: Sequence[str], at_most: int = 12) -> str:
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Tell whether any of the problems keeps the method from running."""
     return any(not problem.is_warning for problem in problems)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with control characters, and halves of characters, as escapes; line breaks stay."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def file_problem(path: Path | str, code: str, message: str, remedy: str = "") -> Problem:

@@ -3,6 +3,7 @@
 Stopping, resuming, logging or evaluating more often therefore changes no draw.
 """
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,27 @@ def generator(seed: int, purpose: str, *key: str | int, device: torch.device | s
 
 @contextmanager
 def global_generator(seed: int, purpose: str, *key: str | int) -> Iterator[None]:
-    """Seed torch's global generators for what can use no other (torch.nn.init, dropout), then restore them."""
-    with torch.random.fork_rng():
-        torch.manual_seed(derive(seed, purpose, *key))
+    """Seed torch's global generators for what can use no other (torch.nn.init, dropout), then restore them.
+
+    Those of CUDA devices are restored if CUDA is in use already; to ask them otherwise would start it.
+    """
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices):
+        seed_global(seed, purpose, *key)
         yield
+
+
+def seed_global(seed: int, purpose: str, *key: str | int) -> None:
+    """Seed torch's global generators with what belongs to ``purpose`` and ``key``; for good, unlike the above."""
+    derived = derive(seed, purpose, *key)
+    if torch.cuda.is_initialized() or _has_other_accelerator():  # type: ignore[no-untyped-call]
+        torch.manual_seed(derived)
+    else:
+        # torch.manual_seed would also note the seed, and the whole stack, for a CUDA that may never start: 1 ms a time.
+        torch.default_generator.manual_seed(derived)
+
+
+@functools.cache
+def _has_other_accelerator() -> bool:
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found is not None and found.type != "cuda"

@@ -133,9 +133,9 @@ def every_part(subschema: Subschema) -> Iterator[Subschema]:
     yield from parts
     for part in parts:
         for condition in (part.schema, *part.schema.get("allOf", [])):
-            for branch in ("then", "else"):
-                if "if" in condition and branch in condition:
-                    yield from every_part(Subschema({**condition[branch], "x-conditional": True}, part.file))
+            branches = [condition[branch] for branch in ("then", "else") if "if" in condition and branch in condition]
+            for branch in branches:
+                yield from every_part(Subschema({**branch, "x-conditional": True}, part.file))
 
 
 def kind(parts: list[Subschema]) -> str:

@@ -1,10 +1,11 @@
 """Names that refer to something within the file: do they, and is each of them there once?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from recombine.complete import blocks
-from recombine.pointers import parts
+from recombine.complete import blocks, placed_blocks
+from recombine.pointers import escaped, parts
 from recombine.problems import Finding, suggestion
+from recombine.signatures import nested_blocks
 from recombine.step import PLAIN_VIEW
 from recombine.subschemas import JsonObject, Visit, annotation, root_schema, walk
 
@@ -36,16 +37,16 @@ def _check(kind: str, visit: Visit, method: JsonObject) -> Iterator[Finding]:
 
 def _known(kind: str, visit: Visit, method: JsonObject) -> Iterator[tuple[list[str], str]]:
     """Yield the names that would do, with a word on where; several lists must all hold the name."""
-    if kind == "mapping":
-        yield names(blocks(method, "mappings")), ""
-    elif kind == "phase":
-        yield names(blocks(method, "phases")), ""
-    elif kind == "layer":
+    if kind == "layer":
         yield from _known_layers(visit, method)
     elif kind == "view":
         yield from _known_views(visit, method)
     else:
-        yield names(blocks(_phase_of(visit, method), "optimizers")), ""
+        parent = _phase_of(visit, method) if kind == "optimizer" else method
+        found = parent.get(f"{kind}s")
+        # Where a block has no name, which the schema does not allow, nobody knows what it would be called.
+        if isinstance(found, list) and len(names(blocks(parent, f"{kind}s"))) == len(found):
+            yield names(found), ""
 
 
 def names(named: list[JsonObject]) -> list[str]:
@@ -63,23 +64,23 @@ def _known_layers(visit: Visit, method: JsonObject) -> Iterator[tuple[list[str],
     name = next((parent[owner] for parent in reversed(visit.parents) if owner in parent), None)
     mapping = next((mapping for mapping in blocks(method, "mappings") if mapping.get("name") == name), None)
     if mapping is not None:
-        nested = "layer_initialization" in visit.pointer
-        yield list(layer_names(blocks(mapping, "layers"), nested=nested)), f' in mapping "{name}"'
+        nested = "layer_initialization" in parts(visit.pointer)
+        known = _all_layers(mapping, "") if nested else _named(mapping, "layers", "")
+        yield [layer for _, layer in known], f' in mapping "{name}"'
 
 
-def layer_names(layers: list[JsonObject], *, nested: bool) -> Iterator[str]:
-    """Yield the names of a mapping's layers; with ``nested``, those of layers inside layers as well."""
-    for layer in layers:
-        yield from names([layer])
-        if nested:
-            yield from _nested_names(layer)
+def _all_layers(mapping: JsonObject, pointer: str) -> Iterator[tuple[str, str]]:
+    """Yield place and name of each layer of a mapping that has a name, those of layers inside layers as well."""
+    for place, layer in _placed(mapping, "layers", pointer):
+        yield from _layers_in(layer, place)
 
 
-def _nested_names(block: JsonObject) -> Iterator[str]:
-    for value in block.values():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, dict) and "type" in item:
-                yield from layer_names([item], nested=True)
+def _layers_in(layer: JsonObject, pointer: str) -> Iterator[tuple[str, str]]:
+    if isinstance(layer.get("name"), str):
+        yield f"{pointer}/name", layer["name"]
+    for key, value in layer.items():
+        for place, inner in nested_blocks(value, f"{pointer}/{escaped(key)}"):
+            yield from _layers_in(dict(inner), place)
 
 
 def _known_views(visit: Visit, method: JsonObject) -> Iterator[tuple[list[str], str]]:
@@ -105,11 +106,11 @@ def _doubles(method: JsonObject) -> Iterator[Finding]:
             seen.add(name)
 
 
-def _declarations(method: JsonObject) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _declarations(method: JsonObject) -> Iterator[tuple[str, Iterable[tuple[str, str]]]]:
     for key in ("mappings", "phases", "datasets"):
         yield key, _named(method, key, "")
     for pointer, mapping in _placed(method, "mappings", ""):
-        yield f'layers of mapping "{mapping.get("name")}"', _named(mapping, "layers", pointer)
+        yield f'layers of mapping "{mapping.get("name")}"', _all_layers(mapping, pointer)
     for pointer, phase in _placed(method, "phases", ""):
         yield f'optimizers of phase "{phase.get("name")}"', _named(phase, "optimizers", pointer)
     for pointer, dataset in _placed(method, "datasets", ""):
@@ -118,10 +119,8 @@ def _declarations(method: JsonObject) -> Iterator[tuple[str, list[tuple[str, str
 
 
 def _placed(parent: JsonObject, key: str, pointer: str) -> list[tuple[str, JsonObject]]:
-    found = parent.get(key)
-    everything = enumerate(found) if isinstance(found, list) else ()
-    return [(f"{pointer}/{key}/{i}", block) for i, block in everything if isinstance(block, dict)]
+    return [(f"{pointer}/{key}/{position}", block) for position, block in placed_blocks(parent, key)]
 
 
 def _named(parent: JsonObject, key: str, pointer: str) -> list[tuple[str, str]]:
-    return [(place, name) for place, block in _placed(parent, key, pointer) for name in names([block])]
+    return [(f"{place}/name", name) for place, block in _placed(parent, key, pointer) for name in names([block])]

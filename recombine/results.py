@@ -1,5 +1,6 @@
 """What a run leaves behind: scores, assignments, and the files of its folder."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -41,7 +42,7 @@ class DatasetResult:
         clusters: Cluster of each sample, ``(N,)``, or None without assignments.
         confidence: Confidence of each assignment, ``(N,)``, in [0, 1], or None without assignments.
         oracle: Reasons why labels had a part in the result; empty for an unsupervised one.
-        assignments_file: The table of assignments, or None.
+        assignments_file: The table of assignments, ``<run's folder>/<dataset>/assignments.csv``, or None.
     """
 
     name: str
@@ -54,14 +55,15 @@ class DatasetResult:
     assignments_file: Path | None
 
     def summary(self) -> dict[str, Any]:
-        """Return what ``result.json`` says of the dataset."""
+        """Return what ``result.json`` says of the dataset; paths are relative to its folder."""
+        file = self.assignments_file
         return {
             "num_samples": self.num_samples,
             "num_clusters": self.num_clusters,
             "scores": self.scores.as_dict() if self.scores is not None else None,
             "scored_on": "all samples, evaluation mode, plain view" if self.scores is not None else None,
             "oracle": list(self.oracle),
-            "assignments": str(self.assignments_file) if self.assignments_file is not None else None,
+            "assignments": f"{file.parent.name}/{file.name}" if file is not None else None,
         }
 
 
@@ -99,14 +101,13 @@ def new_folder(log_dir: Path, method: str, now: datetime) -> Path:
     stem = f"{now:%Y-%m-%d_%H-%M-%S}_{safe_name(method)}"
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
-        for number in range(1, sys.maxsize):
-            folder = log_dir / (stem if number == 1 else f"{stem}_{number}")
-            if not folder.exists():
+        while True:
+            folder = _free_path(log_dir, stem)
+            with contextlib.suppress(FileExistsError):
                 folder.mkdir()
                 return folder
     except OSError as error:
         raise UsageError(f"the log folder {log_dir} cannot be written to: {error.strerror or error}") from error
-    raise UsageError(f"the log folder {log_dir} holds too many runs of the same second")
 
 
 def write_environment(folder: Path, device: str) -> None:
@@ -150,7 +151,8 @@ def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
     evaluation, dataset = scored.evaluation, scored.dataset
     path: Path | None = None
     if evaluation is not None:
-        path = folder / _folder_name(dataset.name) / "assignments.csv"
+        stem = safe_name(dataset.name)
+        path = _free_path(folder, f"{stem}_" if stem in _RESERVED else stem) / "assignments.csv"
         write_text(path, _assignments(evaluation.clusters.tolist(), evaluation.confidence.tolist(), scored.labels))
     return DatasetResult(
         dataset.name,
@@ -164,9 +166,13 @@ def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
     )
 
 
-def _folder_name(dataset: str) -> str:
-    name = safe_name(dataset)
-    return f"{name}_" if name in _RESERVED else name
+def _free_path(folder: Path, stem: str) -> Path:
+    """Return a path in ``folder`` at which nothing is yet: ``stem``, or ``stem`` with a number."""
+    path, number = folder / stem, 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}_{number}"
+    return path
 
 
 def _assignments(clusters: list[int], confidence: list[float], labels: list[int] | None) -> str:

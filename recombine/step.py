@@ -84,24 +84,31 @@ class Forward:
 
     def log_probs(self, view: str = PLAIN_VIEW, classifier: Mapping | None = None) -> Tensor:
         """Return log soft assignments ``(B, K)``: of ``classifier`` if given, else of the method's strategy."""
-        if classifier is not None:
-            return self.logits(classifier, view).flatten(1).log_softmax(1)
-        return self.method.assignment.log_probs(self, view)
+        key = ("log_probs", classifier.name if classifier is not None else "", view, "")
+        if key not in self._memo:
+            self._memo[key] = (
+                self.method.assignment.log_probs(self, view)
+                if classifier is None
+                else self.logits(classifier, view).flatten(1).log_softmax(1)
+            )
+        return self._memo[key]
 
     def _remembered(self, what: str, mapping: Mapping, view: str, source: Mapping | None) -> Tensor:
+        """Return an output or logits; a source that the mapping's own links already hold makes no difference."""
+        if source is not None and source in mapping.chain():
+            source = None
         key = (what, mapping.name, view, source.name if source is not None else "")
         if key not in self._memo:
             compute = mapping.logits if what == "logits" else mapping
-            self._memo[key] = compute(self._input_of(mapping, view, source))
+            self._memo[key] = compute(*self._input_of(mapping, view, source))
         return self._memo[key]
 
-    def _input_of(self, mapping: Mapping, view: str, source: Mapping | None) -> Tensor:
-        prior = mapping.prior
-        if source is not None and prior in (None, source):
-            return self.output(source, view)
-        if prior is not None:
-            return self.output(prior, view, source)
-        return self.view(view)
+    def _input_of(self, mapping: Mapping, view: str, source: Mapping | None) -> tuple[Tensor, str]:
+        """Return what a mapping gets, ``(B, ...)``, and what that is in words."""
+        feeder = mapping.prior if mapping.prior is not None else source
+        if feeder is None:
+            return self.view(view), f'the view "{view}"'
+        return self.output(feeder, view, source), feeder.output_in_words
 
 
 FullPass = Callable[[Callable[[Forward], Tensor]], Tensor]

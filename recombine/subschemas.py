@@ -67,6 +67,24 @@ def items(parts: list[Subschema]) -> list[Subschema]:
     return [part.child(part.schema["items"]) for part in parts if "items" in part.schema]
 
 
+def is_closed(parts: list[Subschema]) -> bool:
+    """Tell whether the applicable ``parts`` leave no room for keys that they do not describe."""
+    return any(
+        part.schema.get(f"{kind}Properties") is False for part in parts for kind in ("additional", "unevaluated")
+    )
+
+
+def names_by_alias(parts: list[Subschema]) -> dict[str, str]:
+    """Return the name of each property that the applicable ``parts`` describe, by each of its aliases."""
+    known = properties(parts)
+    return {
+        alias: name
+        for name, schemas in known.items()
+        for alias in annotation(schemas, "x-aliases") or []
+        if alias not in known
+    }
+
+
 def expand(parts: list[Subschema], value: Any) -> list[Subschema]:
     """Return everything applicable to ``value`` under any of ``parts``."""
     return [found for part in parts for found in applicable(part, value)]

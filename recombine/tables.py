@@ -1,9 +1,9 @@
 """The table at the end of a batch."""
 
 from rich.table import Table
+from rich.text import Text
 
-from recombine.batch import Outcome
-from recombine.problems import has_errors
+from recombine.batch import NOT_RUN, Outcome
 from recombine.results import DatasetResult
 
 _COLUMNS = ("method file", "status", "seed", "dataset", "n", "ACC", "NMI", "ARI", "note")
@@ -14,22 +14,18 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
     table = Table(*_COLUMNS)
     for outcome in outcomes:
         for row in _rows(outcome):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
     return table
 
 
 def _rows(outcome: Outcome) -> list[list[str]]:
     result = outcome.result
-    if result is None:
-        status = "invalid" if has_errors(outcome.problems) else "not run"
-        note = outcome.error if outcome.error not in (None, "not run") else ""
-        return [[outcome.source, status, *[""] * 6, note or ""]]
-    rows = [
-        [outcome.source, result.status, str(result.seed), *_scores(dataset)] for dataset in result.datasets.values()
-    ]
-    if result.error is not None:
-        rows = [[outcome.source, result.status, str(result.seed), *[""] * 5, result.error]]
-    return rows or [[outcome.source, result.status, str(result.seed), *[""] * 6]]
+    seed = "" if result is None else str(result.seed)
+    if result is None or result.error is not None:
+        note = outcome.error if outcome.error not in (None, NOT_RUN) else ""
+        return [[outcome.source, outcome.status, seed, *[""] * 5, note or ""]]
+    rows = [[outcome.source, outcome.status, seed, *_scores(dataset)] for dataset in result.datasets.values()]
+    return rows or [[outcome.source, outcome.status, seed, *[""] * 6]]
 
 
 def _scores(dataset: DatasetResult) -> list[str]:

@@ -9,7 +9,7 @@ from jsonschema.exceptions import ValidationError
 
 from recombine import schemas
 from recombine.pointers import escaped, parts
-from recombine.problems import Finding, listing, suggestion
+from recombine.problems import Finding, listing, nearest, suggestion
 from recombine.subschemas import Subschema, expand, items, properties, root_schema
 
 _SHOWN = 60
@@ -18,57 +18,52 @@ _SHOWN = 60
 def schema_findings(value: Any) -> list[Finding]:
     """Return every disagreement of a normalized method with the schema."""
     validator = Draft202012Validator({"$ref": "recombine:/method.json"}, registry=schemas.registry())
-    findings: list[Finding] = []
-    for error in validator.iter_errors(value):
-        findings += _findings_of(error, value)
-    unique = list(dict.fromkeys(findings))
-    return list(_without_shadows(unique))
+    findings = [finding for error in validator.iter_errors(value) for finding in _findings_of(error, value)]
+    return list(dict.fromkeys(findings))
 
 
-def _findings_of(error: ValidationError, value: Any) -> list[Finding]:
+def _findings_of(error: ValidationError, value: Any) -> Iterator[Finding]:
     pointer = "".join(f"/{escaped(str(part))}" for part in error.absolute_path)
     keyword = str(error.validator)
     if keyword in ("unevaluatedProperties", "additionalProperties"):
-        return list(_unknown_keys(_instance(error), value, pointer))
-    if keyword == "required":
-        return list(_missing_keys(error, pointer))
-    describe = _DESCRIPTIONS.get(keyword, _plainly)
-    code, message, remedy = describe(error)
-    return [Finding(code, message, remedy, pointer)]
+        yield from _unknown_keys(_instance(error), value, pointer)
+    elif keyword == "required":
+        yield from _missing_keys(error, pointer)
+    else:
+        yield Finding(*_DESCRIPTIONS.get(keyword, _plainly)(error), pointer)
 
 
 def _unknown_keys(instance: dict[str, Any], value: Any, pointer: str) -> Iterator[Finding]:
     known = properties(_schemas_at(value, pointer))
-    missing = [name for name in known if name not in instance]
+    absent = [name for name in known if name not in instance]
     for key in instance:
         if key not in known:
-            remedy = suggestion(key, missing) if missing else ""
-            remedy = remedy if remedy.startswith("Did") else suggestion(key, known)
-            yield Finding("RC101", f'"{key}" is not a key that is known here', remedy, f"{pointer}/{escaped(key)}")
+            meant = nearest(key, absent) or nearest(key, known)
+            remedy = suggestion(key, [meant] if meant else known)
+            message = f'"{key}" is not a key that is known here'
+            yield Finding("RC101", message, remedy, f"{pointer}/{escaped(key)}", key=meant)
 
 
 def _missing_keys(error: ValidationError, pointer: str) -> Iterator[Finding]:
+    """Yield the missing keys that this error is about: there is an error for each."""
+    why = _why(error)
     for key in _bound_of(error):
         if key not in _instance(error) and f"'{key}'" in error.message:
-            yield Finding("RC102", f'the required key "{key}" is missing', f'Add "{key}".', pointer)
+            yield Finding("RC102", f'the required key "{key}" is missing{why}', f'Add "{key}".', pointer, key=key)
+
+
+def _why(error: ValidationError) -> str:
+    schema: Any = error.schema
+    return f": {schema['x-why']}" if "x-why" in schema else ""
 
 
 def _schemas_at(value: Any, pointer: str) -> list[Subschema]:
     found = expand([root_schema()], value)
     for part in parts(pointer):
+        inner = items(found) if isinstance(value, list) else properties(found).get(part, [])
         value = value[int(part)] if isinstance(value, list) else value[part]
-        inner = items(found) if part.isdigit() and not properties(found).get(part) else properties(found).get(part, [])
         found = expand(inner, value)
     return found
-
-
-def _without_shadows(findings: list[Finding]) -> Iterator[Finding]:
-    """Drop what another finding explains: a missing key that stands there misspelt, a mismatch below a mistake."""
-    misspelt = {(found.pointer.rpartition("/")[0], found.remedy) for found in findings if found.code == "RC101"}
-    for finding in findings:
-        key = finding.message.split('"')[1] if finding.code == "RC102" else ""
-        if finding.code != "RC102" or (finding.pointer, f'Did you mean "{key}"?') not in misspelt:
-            yield finding
 
 
 def _instance(error: ValidationError) -> Any:
@@ -112,18 +107,14 @@ def _bound(error: ValidationError) -> tuple[str, str, str]:
 def _too_few(error: ValidationError) -> tuple[str, str, str]:
     count = error.validator_value
     kind = {"minItems": "item", "minProperties": "key", "minLength": "character"}[str(error.validator)]
-    return "RC104", f"at least {count} {kind}{'s' if count != 1 else ''} must stand here", ""
+    return "RC104", f"at least {count} {kind}{'s' if count != 1 else ''} must stand here{_why(error)}", ""
 
 
 def _not(error: ValidationError) -> tuple[str, str, str]:
     forbidden = _bound_of(error)
-    schema: Any = error.schema
-    why = schema.get("x-why") or forbidden.get("x-why")
-    if why:
-        return "RC106", f"{shown(error.instance)} is not allowed here: {why}", ""
     if "required" in forbidden:
         return "RC106", f"{listing(forbidden['required'])} cannot be given together here", "Remove one of them."
-    return "RC106", f"{shown(error.instance)} is not allowed here", ""
+    return "RC106", f"{shown(error.instance)} is not allowed here{_why(error)}", ""
 
 
 def _plainly(error: ValidationError) -> tuple[str, str, str]:

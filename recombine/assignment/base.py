@@ -59,9 +59,6 @@ class AssignmentStrategy(nn.Module, ABC):
     defaults. Strategies with soft assignments implement :meth:`log_probs`; the rest of an assignment derives from it.
     """
 
-    #: Whether labels take part in choosing the assignment; results are then marked ``oracle``.
-    oracle = False
-
     @property
     def is_ready(self) -> bool:
         """Whether the strategy can assign yet."""
@@ -78,7 +75,7 @@ class AssignmentStrategy(nn.Module, ABC):
         return Assignment(best.indices, best.values.exp(), log_probs)
 
     def update(self, clock: Clock) -> None:
-        """Take up the time of the phase; what is annealed is a pure function of it."""
+        """Take up the time of the phase before an iteration; what is annealed is a pure function of it."""
         del clock
 
     def finish_phase(self, phase: str, features: Callable[[Mapping], Tensor]) -> None:
@@ -95,6 +92,6 @@ class AssignmentStrategy(nn.Module, ABC):
         del forward
         return {}
 
-    def record(self, scores: dict[str, Scores]) -> None:
-        """Take up the scores of the candidates at an evaluation."""
+    def record(self, scores: Dictionary[str, Scores]) -> None:
+        """Take up the scores of the candidates at an evaluation during a phase."""
         del scores

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from recombine.distances import squared_distances
@@ -77,10 +78,11 @@ def initialize(centroids: Centroids, options: CentroidOptions, features: Callabl
         centroids: What to place.
         options: The centroid properties of the method file.
         features: Gives the extractor's output on the whole dataset, ``(N, D)``; called only if needed.
-        seed: The run's seed.
+        seed: From which all draws derive.
 
     Raises:
         ParameterFileError: ``load_from_file`` names a file that does not hold ``(K, D)`` numbers.
+        DivergedError: The features to cluster are NaN or infinite.
     """
     shape = centroids.positions.shape
     draws = generator(seed, "centroid initialization")
@@ -101,15 +103,32 @@ def initialize(centroids: Centroids, options: CentroidOptions, features: Callabl
 def recalculate(
     centroids: Centroids, options: CentroidOptions, features: Callable[[], Tensor], seed: int, iteration: int
 ) -> bool:
-    """Move the centroids by k-means on ``features() (N, D)`` if this iteration is due for it; tell whether it was."""
+    """Move the centroids by k-means on ``features() (N, D)`` if this iteration is due for it; tell whether it was.
+
+    Clusters keep their numbers: each new centroid takes the number of the old one that it is matched with.
+
+    Raises:
+        DivergedError: The features are NaN or infinite.
+    """
     interval = options.centroid_recalculation_interval
-    due = options.centroid_recalculation_strategy == "classical_clustering" and interval is not None
-    if not due or iteration == 0 or iteration % (interval or 1) != 0:
+    if options.centroid_recalculation_strategy != "classical_clustering" or interval is None:
+        return False
+    if iteration == 0 or iteration % interval != 0:
         return False
     restarts = options.centroid_recalculation_classical_clustering_num_restarts
     draws = derive(seed, "centroid recalculation", iteration)
-    centroids.place(k_means(features(), len(centroids.positions), restarts, draws))
+    centroids.place(in_order_of(centroids.positions, k_means(features(), len(centroids.positions), restarts, draws)))
     return True
+
+
+def in_order_of(old: Tensor, new: Tensor) -> Tensor:
+    """Return the rows of ``new (K, D)``, each where the row of ``old (K, D)`` is that it replaces.
+
+    The pairs are those with the smallest sum of squared distances (Kuhn 1955).
+    """
+    costs = squared_distances(old.detach(), new).nan_to_num(torch.inf).clamp_max(torch.finfo(old.dtype).max)
+    _, order = linear_sum_assignment(costs.double().cpu().numpy())
+    return new[torch.from_numpy(order).to(new.device)]
 
 
 def read_positions(path: Path | None, shape: tuple[int, ...]) -> Tensor:

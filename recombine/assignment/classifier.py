@@ -1,12 +1,14 @@
 """Soft assignments from the output of classifier mappings."""
 
 import math
+from collections.abc import Mapping as Dictionary
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from recombine.assignment.base import AssignmentStrategy, StrategyContext
+from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.metrics import Scores
 from recombine.step import PLAIN_VIEW, Forward
@@ -18,8 +20,9 @@ class Classifier(AssignmentStrategy):
     Args:
         context: The method's parts.
         classifier_selection_criterion: ``first_declared``, ``name``, ``average``, or ``highest_{last,average}_{acc,
-            nmi,ari}``. The latter choose by scores that use labels, and are therefore marked ``oracle``; before the
-            first evaluation they average.
+            nmi,ari}``. The latter choose by the scores of evaluations during a phase, which use labels: results are
+            marked ``oracle``. Before the first evaluation they average; a new phase keeps the choice until its own
+            first evaluation.
         classifier: The classifier for ``name``.
     """
 
@@ -30,8 +33,9 @@ class Classifier(AssignmentStrategy):
         self.criterion = classifier_selection_criterion
         self._classifiers = [mapping for mapping in context.mappings.values() if mapping.is_classifier]
         self._named = [classifier] if classifier is not None else []
+        self._by_score = classifier_selection_criterion.startswith("highest_")
         self._history: dict[str, list[dict[str, float]]] = {}
-        self.oracle = classifier_selection_criterion.startswith("highest_")
+        self._history_is_old = False
 
     def log_probs(self, forward: Forward, view: str = PLAIN_VIEW) -> Tensor:
         """Return log soft assignments ``(B, K)``."""
@@ -45,7 +49,7 @@ class Classifier(AssignmentStrategy):
             return self._classifiers[:1]
         if self.criterion == "name":
             return self._named
-        if self.oracle and self._history:
+        if self._by_score and self._history:
             best = max(self._history, key=self._standing)
             return [mapping for mapping in self._classifiers if mapping.name == best]
         return self._classifiers
@@ -53,25 +57,31 @@ class Classifier(AssignmentStrategy):
     @property
     def candidate_names(self) -> tuple[str, ...]:
         """All classifiers, where the choice depends on scores."""
-        return tuple(mapping.name for mapping in self._classifiers) if self.oracle else ()
+        return tuple(mapping.name for mapping in self._classifiers) if self._by_score else ()
 
     def candidates(self, forward: Forward) -> dict[str, Tensor]:
         """Return the labels ``(B,)`` by each classifier alone."""
-        mappings = [mapping for mapping in self._classifiers if mapping.name in self.candidate_names]
+        mappings = self._classifiers if self._by_score else []
         return {mapping.name: forward.log_probs(classifier=mapping).argmax(1) for mapping in mappings}
 
-    def record(self, scores: dict[str, Scores]) -> None:
-        """Append the scores of an evaluation to the history that ``highest_*`` chooses by."""
+    def update(self, clock: Clock) -> None:
+        """Notice that a phase starts: its first evaluation begins a new history."""
+        self._history_is_old |= clock.iteration == 0
+
+    def record(self, scores: Dictionary[str, Scores]) -> None:
+        """Append the scores of an evaluation to the history of the phase that ``highest_*`` chooses by."""
+        if self._history_is_old:
+            self._history, self._history_is_old = {}, False
         for name, values in scores.items():
             self._history.setdefault(name, []).append(values.as_dict())
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the history of scores."""
-        return {"history": self._history}
+        return {"history": self._history, "is_old": self._history_is_old}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take up what :meth:`get_extra_state` returned."""
-        self._history = dict(state["history"])
+        self._history, self._history_is_old = dict(state["history"]), bool(state["is_old"])
 
     def _standing(self, name: str) -> float:
         _, span, metric = self.criterion.split("_")

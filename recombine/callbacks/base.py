@@ -1,6 +1,6 @@
 """The contract of callbacks: they are told what happens, and change nothing of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class PhaseView:
         num_samples: N.
         iterations: How many iterations the phase lasts at most, or None where only scores end it.
         patterns: The patterns of the phase by the name they have in the log.
+        has_diverged: Tells whether some loss of the phase was NaN or infinite; waits for the device.
     """
 
     config: PhaseConfig
@@ -30,6 +31,7 @@ class PhaseView:
     num_samples: int
     iterations: int | None
     patterns: Sequence[tuple[str, DesignPattern]]
+    has_diverged: Callable[[], bool]
 
     def stages(self, clock: Clock) -> list[tuple[str, str]]:
         """Return what each pattern that works in stages is at, with the pattern's name."""

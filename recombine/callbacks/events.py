@@ -69,7 +69,7 @@ class EventFile(Callback):
         self._write("run_ended", error=None if error is None else f"{type(error).__name__}: {error}")
 
     def _write(self, event: str, **values: Any) -> None:
-        line = json.dumps({"event": event, "time": time.time(), **values})
+        line = json.dumps({"event": event, "time": time.time(), **values}, allow_nan=False)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 

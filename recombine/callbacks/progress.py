@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from recombine.callbacks.base import Callback, PhaseView
 from recombine.criteria import Performance
@@ -57,8 +57,15 @@ class LiveProgress(_Watcher):
 
     def __init__(self, console: Console) -> None:
         super().__init__(_SECONDS_BETWEEN_REFRESHES)
-        columns = ("{task.description}", BarColumn(bar_width=20), "{task.completed:.0f}", TimeRemainingColumn())
-        self._progress = Progress(*columns, TextColumn("{task.fields[word]}"), console=console, transient=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[word]}", markup=False),
+            console=console,
+            transient=True,
+        )
         self._task: TaskID | None = None
 
     def begin(self, phase: PhaseView) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from recombine.callbacks.base import Callback, PhaseView
 from recombine.config import Block, MethodConfig
@@ -28,6 +29,8 @@ class _Saving:
 class ParameterSaver(Callback):
     """Saves what ``save_mapping_parameters`` and ``save_centroids`` ask for, at intervals and at the phase's end.
 
+    Centroids that no phase has placed yet are not saved, nor is anything after a loss that was NaN or infinite.
+
     Args:
         places: Where the method may write.
     """
@@ -49,23 +52,24 @@ class ParameterSaver(Callback):
             mapping = state.method.mappings[block["mapping_name"]]
             path = self._path(block, phase, mapping.name)
             self._savings.append(_Saving(mapping.state_dict, path, block["saving_interval"]))
-        for block in phase.config.save_centroids:
+        for block in phase.config.save_centroids if _has_centroids(state) else ():
             centroids = state.method.require_centroids()
             path = self._path(block, phase, "centroids")
             self._savings.append(_Saving(centroids.positions.detach, path, block["saving_interval"]))
 
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
         """Save what is due."""
-        self._save([saving for saving in self._savings if state.clock.iteration % saving.interval == 0])
+        due = [saving for saving in self._savings if state.clock.iteration % saving.interval == 0]
+        if due and not phase.has_diverged():
+            self._save(due)
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
-        """Save everything."""
-        self._save(self._savings)
+        """Save what the last iteration has not saved already."""
+        self._save([saving for saving in self._savings if state.clock.iteration % saving.interval != 0])
 
     def _save(self, savings: Sequence[_Saving]) -> None:
         for saving in savings:
-            with torch.no_grad():
-                save_tensors(_on_cpu(saving.content()), saving.path)
+            save_tensors(_on_cpu(saving.content()), saving.path)
 
     def _path(self, block: Block, phase: PhaseView, what: str) -> Path:
         text = block["path_to_file_or_dir"]
@@ -79,7 +83,12 @@ class ParameterSaver(Callback):
         return chosen
 
 
+def _has_centroids(state: RunState) -> bool:
+    return state.method.centroids is not None and state.method.centroids.is_initialized
+
+
 def _on_cpu(content: Any) -> Any:
     if isinstance(content, torch.Tensor):
         return content.detach().cpu().clone()
-    return {name: tensor.detach().cpu().clone() for name, tensor in content.items()}
+    # A lazy layer that no input has reached has nothing to save.
+    return {name: tensor.detach().cpu().clone() for name, tensor in content.items() if not is_lazy(tensor)}

@@ -80,6 +80,8 @@ class TextLog(Callback):
         """Say how the run ended, if not well."""
         if isinstance(error, RecombineError):
             self.emit(f"Failed: {error}")
+        elif isinstance(error, KeyboardInterrupt):
+            self.emit(f"Interrupted after {time.monotonic() - self._started:.1f} s")
         elif error is not None:
             self.emit(f"Failed: {type(error).__name__}: {error}")
         else:

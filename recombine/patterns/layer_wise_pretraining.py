@@ -92,17 +92,12 @@ class LayerWisePretraining(DesignPattern):
     def _clean_input(self, step: Step, first_layer: str) -> Tensor:
         """Return what reaches ``first_layer`` of the encoder, ``(B, ...)``, without gradient."""
         names = self.encoder.layer_names
-        links = _links(self.encoder)
+        links = self.encoder.chain()
         x = step.view(self.batch_augmentation)
         with torch.no_grad(), _evaluating(links):
             for link in links[:-1]:
                 x = link(x)
             return self.encoder.run_layers(self.encoder.prepare(x), names[: names.index(first_layer)])
-
-
-def _links(mapping: Mapping) -> list[Mapping]:
-    """Return the mappings that process a sample up to ``mapping``, itself last."""
-    return [*(_links(mapping.prior) if mapping.prior is not None else []), mapping]
 
 
 @contextmanager

@@ -117,8 +117,9 @@ class _Pairs:
             case "feature_representation":
                 return self.distances
             case "soft_assignments":
-                labels = torch.eye(self.log_probs.shape[1], dtype=self.log_probs.dtype, device=self.log_probs.device)
-                return squared_distances(self.log_probs.exp(), labels)
+                probs = self.log_probs.exp()
+                pseudolabels = torch.eye(probs.shape[1], dtype=probs.dtype, device=probs.device)
+                return squared_distances(probs, pseudolabels)
             case "original_sample":
                 return self._distances_in_sample_space(self.step.view(self.view))
             case _:

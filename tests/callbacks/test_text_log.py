@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from recombine.callbacks.text_log import TextLog
+from recombine.datasets.base import Samples
+from recombine.errors import DivergedError
+from tests.runs import config_of, made, method, train
+
+
+def test_a_run_in_words():
+    described = method(phase={"exit_criteria": {"epochs": 1}, "performance_evaluation_interval": 2})
+    described["phases"][0]["design_patterns"][0]["loss_report_interval"] = 3
+    trained = train(described)
+    loss, first, second = trained.log[4], trained.log[3], trained.log[5]
+    scores = str(trained.scored[0].evaluation.scores)
+    assert trained.log == [
+        f'Method "tiny", seed 0, on cpu ({torch.get_num_threads()} threads); files in .',
+        'Dataset "made": 23 samples, 3 clusters, batches of 5',
+        'Phase "training" on dataset "made": at most 4 iterations',
+        first,
+        loss,
+        second,
+        'Phase "training" ended after 4 iterations: 1 epochs are done',
+        f'Final performance on dataset "made": {scores}',
+    ]
+    assert first.startswith("Evaluation after 2 iterations: ACC 0.")
+    assert "reassigned" not in first
+    assert loss.startswith("Iteration 3: reconstruction ")
+    assert float(loss.split()[-1]) > 0
+    assert second.startswith(f"Evaluation after 4 iterations: {scores}, reassigned 0")
+
+
+def test_the_final_line_is_exact():
+    line = train(method()).log[-1]
+    assert line.startswith('Final performance on dataset "made": ACC 0.')
+    words = line.removeprefix('Final performance on dataset "made": ').replace(",", "").split()
+    assert words[::2] == ["ACC", "NMI", "ARI"]
+    assert [len(number.lstrip("-")) for number in words[1::2]] == [5, 5, 5]
+
+
+def test_losses_have_their_own_intervals_and_names():
+    described = method(phase={"exit_criteria": {"iterations": 6}})
+    entropy = {"pattern": "assignment_entropy"}
+    described["phases"][0]["design_patterns"] += [
+        entropy | {"loss_report_interval": 2},
+        entropy | {"loss_report_interval": 3, "loss_weight": 0.0},
+    ]
+    lines = [line for line in train(described).log if line.startswith("Iteration")]
+    names = [[word for word in line.replace(",", "").split()[2:][::2]] for line in lines]
+    assert [line.split(":")[0] for line in lines] == [f"Iteration {i}" for i in (2, 3, 4, 6)]
+    assert names == [
+        ["assignment_entropy"],
+        ["assignment_entropy_2"],
+        ["assignment_entropy"],
+        ["assignment_entropy", "assignment_entropy_2"],
+    ]
+
+
+def test_samples_that_never_train_are_told():
+    told = "Samples 20 to 22 make no whole batch and are never trained on"
+    assert told in train(method(dataset={"shuffle": False})).log
+    assert told not in train(method(dataset={"shuffle": False, "drop_last": False})).log
+    assert told not in train(method(dataset={"shuffle": True})).log
+    evaluated = method()
+    test = evaluated["datasets"][0] | {"name": "test", "phases": [], "shuffle": False, "reinitialize_mappings": False}
+    evaluated["datasets"].append(test)
+    assert told not in train(evaluated).log
+
+
+def test_a_phase_without_bound_says_so():
+    criteria = {"performance_evaluation_acc_gt": 0}
+    trained = train(method(phase={"exit_criteria": criteria, "performance_evaluation_interval": 3}))
+    assert 'Phase "training" on dataset "made": until a score is reached' in trained.log
+    assert any(line.startswith('Phase "training" ended after 3 iterations: ACC 0.') for line in trained.log)
+
+
+def test_data_without_labels():
+    described = method(phase={"performance_evaluation_interval": 5})
+    trained = train(described, samples={"made": Samples(made().values)})
+    used = len(set(trained.scored[0].evaluation.clusters.tolist()))
+    assert "Evaluation after 5 iterations: no labels to score against" in trained.log
+    assert trained.log[-1] == f'Dataset "made": 23 samples in {used} clusters, no labels to score against'
+
+
+def test_stages_are_told_when_they_begin():
+    pair = {"encoder_layer_names": ["first"], "decoder_layer_names": ["only"], "train_for_iterations": 3}
+    pattern = {
+        "pattern": "layer_wise_pretraining",
+        "encoder_name": "encoder",
+        "decoder_name": "decoder",
+        "dropout_rate": 0.5,
+        "encoder_decoder_layer_pairs": [pair],
+    }
+    described = method(phase={"design_patterns": [pattern]})
+    described["mappings"][1]["layers"] = [{"type": "Linear", "name": "only", "in_features": 4, "out_features": 6}]
+    lines = [line for line in train(described).log if "layer pair" in line]
+    assert lines == [
+        "Iteration 0: layer_wise_pretraining: layer pair 1 of 1",
+        "Iteration 3: layer_wise_pretraining: all layer pairs trained",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (DivergedError("a loss became NaN"), "Failed: a loss became NaN"),
+        (ZeroDivisionError("of ours"), "Failed: ZeroDivisionError: of ours"),
+    ],
+)
+def test_failures(error, expected):
+    lines = []
+    TextLog(lines.append).run_ended(error)
+    assert lines == [expected]
+
+
+@pytest.mark.parametrize(("error", "word"), [(None, "Finished in "), (KeyboardInterrupt(), "Interrupted after ")])
+def test_the_end(monkeypatch, error, word):
+    lines = []
+    log = TextLog(lines.append)
+    times = iter([100.0, 112.34])
+    monkeypatch.setattr("recombine.callbacks.text_log.time.monotonic", lambda: next(times))
+    log.run_started(config_of(method()), "cpu", Path())
+    log.run_ended(error)
+    assert lines[-1] == f"{word}12.3 s"

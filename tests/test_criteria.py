@@ -1,0 +1,71 @@
+import pytest
+
+from recombine.clock import Clock
+from recombine.criteria import ORACLE_CRITERIA, Performance, first_met
+from recombine.metrics import Scores
+from recombine.schemas import load
+
+PREFIX = "performance_evaluation_"
+SCORES = Scores(0.5, 0.6, -0.25)
+
+
+def _met(criteria, iteration=10, scores=SCORES, ratio=None, performance=True):
+    clock = Clock("training", iteration, iteration // 4, 4)
+    return first_met(criteria, clock, Performance(scores, ratio) if performance else None)
+
+
+def test_every_criterion_of_the_schema_can_hold():
+    properties = load("phase.json")["$defs"]["exit_criteria"]["properties"]
+    assert len(properties) == 9
+    for name in properties:
+        bound = {"iterations": 1, "epochs": 1}.get(name, -1)
+        if name.endswith("_lt_after_iterations"):
+            bound = {"value": 1, "iterations": 3}
+        elif name.endswith("_lt"):
+            bound = 0.5
+        assert _met({name: bound}, ratio=0.25) is not None, name
+
+
+def test_time():
+    assert _met({"iterations": 11}) is None
+    assert _met({"iterations": 10}) == "10 iterations are done"
+    assert _met({"epochs": 3}, 11) is None
+    assert _met({"epochs": 3}, 12) == "3 epochs are done"
+
+
+@pytest.mark.parametrize(("metric", "value"), [("acc", 0.5), ("nmi", 0.6), ("ari", -0.25)])
+def test_scores_above_a_bound_strictly(metric, value):
+    name = f"{PREFIX}{metric}_gt"
+    assert _met({name: value}) is None
+    assert _met({name: value - 0.125}) == f"{metric.upper()} {value} is above {value - 0.125}"
+    assert _met({name: -1}, performance=False) is None
+    assert _met({name: -1}, scores=None) is None
+
+
+@pytest.mark.parametrize(("metric", "value"), [("acc", 0.5), ("nmi", 0.6), ("ari", -0.25)])
+def test_hopeless_scores_below_a_bound_strictly_and_from_an_iteration_on(metric, value):
+    name = f"{PREFIX}{metric}_lt_after_iterations"
+    assert _met({name: {"value": value, "iterations": 1}}) is None
+    assert _met({name: {"value": value + 1, "iterations": 11}}) is None
+    words = f"{metric.upper()} {value} is below {value + 1} after 10 iterations"
+    assert _met({name: {"value": value + 1, "iterations": 10}}) == words
+    assert _met({name: {"value": 1, "iterations": 1}}, performance=False) is None
+
+
+def test_reassignments_below_a_bound_strictly():
+    name = f"{PREFIX}cluster_reassignment_ratio_lt"
+    assert _met({name: 0.25}, ratio=0.25) is None
+    assert _met({name: 0.25}, ratio=None) is None
+    assert _met({name: 0.25}, ratio=0.125) == "the cluster reassignment ratio 0.125 is below 0.25"
+    assert _met({name: 0.25}, ratio=0.0, scores=None) == "the cluster reassignment ratio 0 is below 0.25"
+
+
+def test_the_first_that_holds_in_the_order_of_the_file():
+    assert _met({"iterations": 99, "epochs": 2, f"{PREFIX}acc_gt": 0}) == "2 epochs are done"
+    assert _met({f"{PREFIX}acc_gt": 0, "epochs": 2}) == "ACC 0.5 is above 0"
+    assert _met({"iterations": 99}) is None
+
+
+def test_criteria_that_use_labels_are_those_that_the_schema_marks():
+    properties = load("phase.json")["$defs"]["exit_criteria"]["properties"]
+    assert {name for name, schema in properties.items() if schema.get("x-oracle")} == set(ORACLE_CRITERIA)

@@ -1,0 +1,155 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from recombine.assignment.base import Assignment, AssignmentStrategy
+from recombine.data import BatchOptions, Data
+from recombine.datasets.base import Samples
+from recombine.errors import DivergedError
+from recombine.evaluate import evaluate, evaluation_mode, features, full_pass
+from recombine.mapping import Mapping
+from recombine.method import Method
+from recombine.metrics import score
+from tests.runs import made
+
+COUNT = 1024 + 77  # one whole evaluation batch and a partial one
+
+
+class ByBrightest(AssignmentStrategy):
+    """Assigns a sample to the pair of pixels that is brightest; counts what it sees."""
+
+    def __init__(self, ready=True, confidence=1.0):
+        super().__init__()
+        self.sizes, self.modes = [], []
+        self.ready, self.confidence = ready, confidence
+
+    @property
+    def is_ready(self):
+        return self.ready
+
+    def log_probs(self, forward, view="plain"):
+        raise TypeError
+
+    def assign(self, forward):
+        self.sizes.append(len(forward.index))
+        self.modes.append((forward.method.training, torch.is_grad_enabled()))
+        pairs = forward.view().flatten(1)[:, ::2]
+        return Assignment(pairs.argmax(1), torch.full((len(pairs),), self.confidence))
+
+
+def _data(samples=None, **options):
+    samples = made(COUNT) if samples is None else samples
+    options = {"batch_size": 10, "shuffle": True, "drop_last": True, "seed": 0, **options}
+    return Data("made", samples, {"plain": [{"type": "ToTensor"}]}, BatchOptions(**options), torch.device("cpu"))
+
+
+def _encoder(*layers):
+    layers = [nn.Flatten(), *layers]
+    return Mapping("encoder", "feature_extractor", [(str(i), layer) for i, layer in enumerate(layers)])
+
+
+def test_covers_every_sample_once_in_natural_order():
+    method = Method([_encoder()], ByBrightest())
+    seen = full_pass(method, _data(), lambda forward: forward.index)
+    assert seen.tolist() == list(range(COUNT))
+
+
+@pytest.mark.parametrize("batch_size", [10, 1090])
+def test_the_last_partial_batch_is_scored_too(batch_size):
+    strategy = ByBrightest()
+    evaluation = evaluate(Method([_encoder()], strategy), _data(batch_size=batch_size))
+    assert strategy.sizes == ([1024, 77] if batch_size == 10 else [1090, 11])
+    assert evaluation.clusters.tolist() == [i % 3 for i in range(COUNT)]
+    assert evaluation.confidence.tolist() == [1] * COUNT
+    assert evaluation.scores.as_dict() == pytest.approx({"acc": 1, "nmi": 1, "ari": 1})
+
+
+def test_one_wrong_sample_at_the_very_end_counts():
+    samples = made(COUNT)
+    labels = samples.labels.clone()
+    labels[-1] = (labels[-1] + 1) % 3
+    evaluation = evaluate(Method([_encoder()], ByBrightest()), _data(Samples(samples.values, labels)))
+    assert evaluation.scores.acc == pytest.approx(1 - 1 / COUNT)
+
+
+def test_runs_in_evaluation_mode_without_gradient_and_goes_back():
+    method = Method([_encoder()], ByBrightest())
+    for mode in (True, False):
+        method.train(mode)
+        evaluate(method, _data())
+        assert method.training is mode
+        assert torch.is_grad_enabled()
+    assert set(method.assignment.modes) == {(False, False)}
+
+
+def test_goes_back_after_an_error():
+    method = Method([_encoder()], ByBrightest()).train()
+    with pytest.raises(ZeroDivisionError), evaluation_mode(method):
+        raise ZeroDivisionError
+    assert method.training
+    assert torch.is_grad_enabled()
+
+
+def test_batch_statistics_and_dropout_rest():
+    encoder = _encoder(nn.BatchNorm1d(6), nn.Dropout(0.5))
+    method = Method([encoder], ByBrightest()).train()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    first, second = (features(method, _data(), "encoder") for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.shape == (COUNT, 6)
+    assert not first.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
+    expected = made(COUNT).values.flatten(1).float() / 255 / math.sqrt(1 + 1e-5)
+    torch.testing.assert_close(first, expected)
+
+
+def test_functions_that_always_draw_draw_the_same_and_leave_the_training_alone():
+    encoder = Mapping("encoder", "feature_extractor", [("f", nn.Flatten())], post_processing=[nn.functional.dropout])
+    method = Method([encoder], ByBrightest())
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = features(method, _data(), "encoder")
+    assert (first == 0).float().mean() > 0.3
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    assert torch.equal(features(method, _data(), "encoder"), first)
+    assert not torch.equal(features(method, _data(seed=1), "encoder"), first)
+
+
+def test_features_are_flattened():
+    encoder = Mapping("encoder", "feature_extractor", [])
+    assert features(Method([encoder], ByBrightest()), _data(made(19)), "encoder").shape == (19, 6)
+
+
+def test_without_labels_there_are_clusters_but_no_scores():
+    evaluation = evaluate(Method([_encoder()], ByBrightest()), _data(Samples(made(30).values)))
+    assert evaluation.scores is None
+    assert evaluation.candidates == {}
+    assert len(evaluation.clusters) == 30
+
+
+def test_a_strategy_that_is_not_ready_gives_nothing():
+    assert evaluate(Method([_encoder()], ByBrightest(ready=False)), _data(made(19))) is None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_confidences_that_are_no_numbers_are_an_error(bad):
+    with pytest.raises(DivergedError, match='the assignments of dataset "made" are NaN or infinite'):
+        evaluate(Method([_encoder()], ByBrightest(confidence=bad)), _data(made(19)))
+
+
+def test_candidates_are_scored_each():
+    class Two(ByBrightest):
+        candidate_names = ("right", "shifted")
+
+        def candidates(self, forward):
+            pairs = forward.view().flatten(1)[:, ::2].argmax(1)
+            return {"right": pairs, "shifted": pairs // 2}
+
+    evaluation = evaluate(Method([_encoder()], Two()), _data(made(31)))
+    labels = made(31).labels.numpy()
+    assert evaluation.candidates == {"right": score(labels, labels), "shifted": score(labels, labels // 2)}
+    assert evaluation.candidates["right"].acc == 1
+    assert evaluation.candidates["shifted"].acc < 0.7
