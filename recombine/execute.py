@@ -25,6 +25,7 @@ from recombine.results import (
     Status,
     dataset_result,
     new_folder,
+    unwritable_logs,
     write_environment,
     write_result,
 )
@@ -128,8 +129,8 @@ def _run(run: Run) -> BaseException | None:
     try:
         run_method(run)
     except torch.OutOfMemoryError as error:
-        lines = str(error).splitlines() or [""]
-        return RecombineError(f"the memory of the device does not suffice: {lines[0]}. A smaller batch size helps")
+        reason = "".join(str(error).splitlines()[:1]).removesuffix(".")
+        return RecombineError(f"the memory of the device does not suffice: {reason}. A smaller batch size helps")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the batch runner decides what becomes of it)
         return error
     return None
@@ -174,9 +175,7 @@ def check_log_places(log: LogOptions) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UsageError(
-            f"the log folder {log.log_dir} cannot be written to: {error.strerror or error}. Name another with --log-dir"
-        ) from error
+        raise unwritable_logs(log.log_dir, error) from error
     if log.one_file is not None and log.with_files:
         try:
             log.one_file.parent.mkdir(parents=True, exist_ok=True)

@@ -148,7 +148,7 @@ def _holds(parent: Any, key: str | int) -> bool:
 
 
 def _nothing(override: Override, walked: str, part: str, parent: Any, known: Iterable[str] = ()) -> Finding:
-    message = f'--set {override}: nothing is called "{part}" at "{walked or "/"}"'
+    message = f'{override} leads nowhere: nothing is called "{part}" at "{walked or "/"}"'
     return Finding("RC301", message, suggestion(part, [*_children(parent), *known]), walked)
 
 

@@ -107,7 +107,14 @@ def new_folder(log_dir: Path, method: str, now: datetime) -> Path:
                 folder.mkdir()
                 return folder
     except OSError as error:
-        raise UsageError(f"the log folder {log_dir} cannot be written to: {error.strerror or error}") from error
+        raise unwritable_logs(log_dir, error) from error
+
+
+def unwritable_logs(log_dir: Path, error: OSError) -> UsageError:
+    """Return what to tell the user about a log folder that cannot be written to."""
+    is_below_a_file = isinstance(error, (FileExistsError, NotADirectoryError))
+    reason = "a part of its path is a file" if is_below_a_file else error.strerror or str(error)
+    return UsageError(f"the log folder {log_dir} cannot be written to: {reason}. Name another with --log-dir")
 
 
 def write_environment(folder: Path, device: str) -> None:

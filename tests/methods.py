@@ -170,6 +170,14 @@ RICH = {
 }
 
 
+#: Changes with which the training of the small method diverges.
+DIVERGING = {
+    "/name": "diverging",
+    "/phases/0/exit_criteria/iterations": 9,
+    "/phases/0/optimizers/0": {"type": "SGD", "lr": 1e30, "trained_mapping_names": ["encoder", "decoder"]},
+}
+
+
 def small(changes=None):
     """Return a copy of the small method in which the value at each pointer of ``changes`` is replaced."""
     return changed(SMALL, changes or {})
@@ -199,6 +207,17 @@ def written(folder, method, name="method.json"):
     path = Path(folder) / name
     path.write_text(method if isinstance(method, str) else json.dumps(method, indent=2), encoding="utf-8")
     return path
+
+
+def five_files(folder):
+    """Write a good file, a broken one, one that misses a property, one whose training diverges, and a good one."""
+    folder.mkdir()
+    written(folder, small(), "a_good.json")
+    written(folder, '{"name": "broken",\n "mappings": [}', "b_broken.json")
+    written(folder, small({"/datasets/0/batch_size": None}), "c_lacking.json")
+    written(folder, small(DIVERGING), "d_diverging.json")
+    written(folder, small({"/name": "last"}), "e_good.json")
+    return folder
 
 
 def found(method, overrides=None):

@@ -163,6 +163,7 @@ def test_layers_may_be_arguments_of_layers_by_name():
         "d_model": 4,
         "nhead": 2,
         "dim_feedforward": 8,
+        "batch_first": True,
         "activation": {"type": "GELU"},
     }
     layer = factory.build_layer({"type": "TransformerEncoder", "encoder_layer": inner, "num_layers": 2})

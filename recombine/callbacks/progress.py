@@ -1,10 +1,12 @@
 """Progress for whoever watches: a live bar on a terminal, now and then a line elsewhere."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from recombine.callbacks.base import Callback, PhaseView
 from recombine.criteria import Performance
@@ -48,6 +50,17 @@ class _Watcher(Callback):
         """Show the state of a phase."""
 
 
+class _Bar(Progress):
+    """A bar with a line of text below it, which gives way first where the terminal is narrow."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is shown."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.line, no_wrap=True, overflow="ellipsis", style="dim")
+
+
 class LiveProgress(_Watcher):
     """A bar on a terminal: phase, iteration, losses, last scores, time left.
 
@@ -57,12 +70,12 @@ class LiveProgress(_Watcher):
 
     def __init__(self, console: Console) -> None:
         super().__init__(_SECONDS_BETWEEN_REFRESHES)
-        self._progress = Progress(
+        self._progress = _Bar(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[word]}", markup=False),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[scores]}", markup=False),
             console=console,
             transient=True,
         )
@@ -72,13 +85,13 @@ class LiveProgress(_Watcher):
         """Start a new bar."""
         self._stop()
         self._progress.start()
-        self._task = self._progress.add_task(phase.config.name, total=phase.iterations, word="")
+        self._task = self._progress.add_task(phase.config.name, total=phase.iterations, scores="")
 
     def show(self, phase: PhaseView, state: RunState, losses: str) -> None:
         """Move the bar."""
         if self._task is not None:
-            word = "  ".join(part for part in (losses, self.scores) if part)
-            self._progress.update(self._task, completed=state.clock.iteration, word=word)
+            self._progress.line = losses
+            self._progress.update(self._task, completed=state.clock.iteration, scores=self.scores)
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
         """Take the bar away."""
@@ -91,6 +104,7 @@ class LiveProgress(_Watcher):
     def _stop(self) -> None:
         if self._task is not None:
             self._progress.remove_task(self._task)
+            self._progress.line = ""
             self._task = None
         self._progress.stop()
 

@@ -202,6 +202,8 @@ def first_complete(request: Request, construct: Callable[..., Opened], remedy: s
             return construct(**{**request.arguments, "root": root})
         except NotThereError as error:
             reasons.append(f"  {root}: {error}")
+        except OSError as error:
+            reasons.append(f"  {root}: {error.strerror or error}")
     raise NotThereError(
         f'dataset "{request.type_name}" was not found complete. Looked in:\n'
         + "\n".join(reasons)

@@ -92,6 +92,26 @@ def test_a_bar_on_a_terminal_shows_everything():
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1  # the cursor comes back
 
 
+def test_on_a_narrow_terminal_the_losses_give_way():
+    console = Console(file=io.StringIO(), force_terminal=True, width=60, color_system=None)
+    watcher = LiveProgress(console)
+    watcher.seconds = 0.0
+    described = method(phase={"exit_criteria": {"iterations": 9}})
+    described["phases"][0]["design_patterns"] *= 4
+
+    class Slow(Callback):
+        def iteration_done(self, phase, state, losses):
+            if state.clock.iteration == 7:
+                watcher._progress.refresh()
+
+    train(described, [watcher, Slow()])
+    lines = console.file.getvalue().splitlines()
+    bar = next(number for number, line in enumerate(lines) if "7/9" in line)
+    assert "training" in lines[bar]
+    assert "reconstruction " in lines[bar + 1]
+    assert "…" in lines[bar + 1]
+
+
 def test_a_bar_serves_several_phases_and_ends_with_the_run():
     console = _terminal()
     watcher = LiveProgress(console)
