@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="+")
     parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("/tmp/recombine-scan"))  # noqa: S108
+    parser.add_argument("--work", type=Path, default=common.ROOT / "logs" / "scan")
     arguments = parser.parse_args()
     method = json.loads((common.ROOT / "configurations/dec_cc_hybrid/mnist.json").read_text(encoding="utf-8"))
     arguments.work.mkdir(parents=True, exist_ok=True)

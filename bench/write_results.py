@@ -80,13 +80,14 @@ def _long_runs() -> list[str]:
         iterations = ", ".join(f"{name} {count}" for name, count in run["iterations"].items())
         used = sorted({name for names in run["optimizers"].values() for name in names})
         for name, dataset in run["datasets"].items():
-            head = [run["method"], iterations, ", ".join(used), run["seed"], f"{run['seconds'] / 60:.0f}"]
+            minutes, threads = f"{run['seconds'] / 60:.0f}", run["machine"]["threads"]
+            head = [run["method"], iterations, ", ".join(used), run["seed"], minutes, threads]
             rows.append([*head, name, dataset["num_samples"], *_three(dataset["scores"])])
-    head = ["method", "iterations", "optimizer", "seed", "minutes", "dataset", "n", "ACC", "NMI", "ARI"]
+    head = ["method", "iterations", "optimizer", "seed", "minutes", "threads", "dataset", "n", "ACC", "NMI", "ARI"]
     return [
         "## Long runs\n",
-        "As many iterations as about half an hour on two processor cores, without a GPU, allows; trained on the train "
-        "split, scored on the test split, which no training saw. One seed: no spread is known.\n",
+        "As many iterations as half an hour without a GPU allows; trained on the train split, scored on both; the "
+        "test split unseen by any training. One seed: no spread is known.\n",
         "*Oracle*: where the target distribution starts was chosen by the scan below.\n",
         table(head, rows),
     ]

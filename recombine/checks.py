@@ -14,6 +14,7 @@ from recombine.references import runs_on
 from recombine.subschemas import JsonObject
 
 _MAPPINGS, _PHASES, _STRATEGY, _DATASETS = "mappings", "phases", "cluster_assignment_strategy", "datasets"
+#: Parts of mappings and datasets that no check reads.
 _UNREAD = {
     _MAPPINGS: (
         "layers",
@@ -227,6 +228,7 @@ def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> It
     del method
     enabled = enabled_patterns(phase, pointer)
     groups = {pattern[loss["group"]] for _, pattern in enabled for loss in losses_of(pattern).values()}
+    is_said = groups - {optimizer["group_name"] for optimizer in phase["optimizers"]}  # by _losses_are_minimised
     cycle = phase["optimizer_cycle"]
     active = {name for entry in cycle for name in entry["active_optimizer_names"]}
     for i, optimizer in enumerate(phase["optimizers"]):
@@ -234,7 +236,7 @@ def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> It
         if not optimizer["trained_mapping_names"] and not optimizer["optimizes_centroids"]:
             remedy = 'Name mappings in "trained_mapping_names".'
             yield Finding("RC402", f'optimizer "{name}" trains nothing', remedy, place)
-        elif optimizer["group_name"] not in groups:
+        elif optimizer["group_name"] not in groups and not is_said:
             group = optimizer["group_name"]
             message = f'optimizer "{name}" trains nothing: no loss of this phase belongs to its group "{group}"'
             remedy = f"Groups with losses: {', '.join(sorted(groups)) or 'none'}."

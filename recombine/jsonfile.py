@@ -22,6 +22,8 @@ _LONGEST_SHOWN = 20
 _SYNTAX_HINTS = {
     "Expecting property name enclosed in double quotes": "a key in double quotes is expected here (is there a comma "
     "before a closing brace, or a comment?)",
+    "Illegal trailing comma before end of object": "there is a comma too many before the closing brace",
+    "Illegal trailing comma before end of array": "there is a comma too many before the closing bracket",
     "Expecting ',' delimiter": "a comma or a closing bracket is expected here",
     "Expecting ':' delimiter": "a colon is expected here",
     "Expecting value": "a value is expected here (is there a comma too many?)",

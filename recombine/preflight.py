@@ -6,7 +6,7 @@ that are absent and settings that the data cannot meet are found here and not ho
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,8 +61,9 @@ class Preflight:
         method: Method | None = None
         with global_generator(self.config.seed, "preflight"):
             for dataset in self.config.datasets:
-                found = list(self._open(dataset)) or list(self._view_findings(dataset))
-                if all(finding.is_warning for finding in found):
+                found = list(self._open(dataset))
+                found += self._view_findings(dataset) if _only_warnings(found) else ()
+                if _only_warnings(found):
                     method, more = self._rehearse(dataset, method)
                     found += more
                 findings += found
@@ -214,6 +215,10 @@ class Preflight:
             own in (resolved, resolved.parent) and not (keeps_old and os.path.isfile(resolved))
             for own, keeps_old in self._written
         )
+
+
+def _only_warnings(findings: Sequence[Finding]) -> bool:
+    return all(finding.is_warning for finding in findings)
 
 
 def _place(config: MethodConfig, key: str, name: str) -> str:

@@ -185,13 +185,20 @@ def test_optimizers_and_losses_find_each_other(changes, problem):
     assert found(small(changes)) == [f"error {problem}"]
 
 
-def test_groups_that_do_not_meet_are_told_on_both_sides():
+def test_groups_that_do_not_meet_are_one_mistake():
     assert found(small({f"{OPTIMIZER}/group_name": "b"})) == [
-        f'error RC402 at {OPTIMIZER}/group_name: optimizer "Adam_0" trains nothing: no loss of this phase belongs to '
-        f"its "
-        'group "b". Groups with losses: default.',
         f"error RC403 at {PATTERN}/loss_optimizer_group_name: no optimizer of this phase minimises the loss "
         '"reconstruction": it belongs to group "default". Groups with optimizers: b.',
+    ]
+
+
+def test_an_optimizer_whose_group_has_no_loss_trains_nothing():
+    more = {"type": "SGD", "name": "idle", "trained_mapping_names": ["encoder"], "group_name": "b"}
+    method = small({})
+    method["phases"][0]["optimizers"].append(more)
+    assert found(method) == [
+        'error RC402 at /phases/0/optimizers/1/group_name: optimizer "idle" trains nothing: no loss of this phase '
+        'belongs to its group "b". Groups with losses: default.',
     ]
 
 

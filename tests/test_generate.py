@@ -6,7 +6,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from recombine import generate, reference, schemas
+from recombine import generate, markdown, schemas
 from recombine.subschemas import root_schema
 
 
@@ -57,7 +57,7 @@ def test_identifiers_and_aliases_are_unique(folder, key):
     dispatcher = json.loads(generate.GENERATED[f"schema/{_stem(folder)}.json"]())
     names = dispatcher["properties"][key]["enum"]
     assert len(names) == len(set(names)) >= 3
-    assert len(dispatcher["allOf"]) == len(reference.entries(folder))
+    assert len(dispatcher["allOf"]) == len(markdown.entries(folder))
 
 
 def _stem(folder: str) -> str:
@@ -65,17 +65,17 @@ def _stem(folder: str) -> str:
 
 
 def test_rows_tell_type_default_and_aliases():
-    method = {row.key: row.cells() for row in reference.rows(root_schema("method.json"))}
+    method = {row.key: row.cells() for row in markdown.rows(root_schema("method.json"))}
     assert method["device"][:3] == ["`device`, also `training_device`", "string", '`"cuda_if_available"`']
     assert method["seed"][:3] == ["`seed`", "integer, at least 0", "`0`"]
     assert method["datasets"][:3] == ["`datasets`", "list (object)", "required"]
 
 
 def test_rows_tell_defaults_that_depend_and_options_inside_objects():
-    strategy = {row.key: row.cells() for row in reference.rows(root_schema("assignment_strategies/classifier.json"))}
+    strategy = {row.key: row.cells() for row in markdown.rows(root_schema("assignment_strategies/classifier.json"))}
     assert strategy["centroid_initialization_classical_clustering_num_restarts"][2] == "`20`"
     assert strategy["use_centroids_during_phases"][1:3] == ["list (name of a phase)", ""]
-    phase = {row.key: row.cells() for row in reference.rows(root_schema("phase.json"))}
+    phase = {row.key: row.cells() for row in markdown.rows(root_schema("phase.json"))}
     assert phase["save_mapping_parameters[].mapping_name"][1:3] == ["name of a mapping", "required"]
     assert phase["exit_criteria.performance_evaluation_ari_gt"][1] == "number, at least -1, at most 1"
     assert not [key for key in phase if key.startswith("optimizers[]")]
@@ -83,11 +83,11 @@ def test_rows_tell_defaults_that_depend_and_options_inside_objects():
 
 def test_every_key_stands_once_on_a_page():
     for file in ("method.json", "phase.json", "assignment_strategies/centroid_similarity.json"):
-        keys = [row.key for row in reference.rows(root_schema(file))]
+        keys = [row.key for row in markdown.rows(root_schema(file))]
         assert len(keys) == len(set(keys)) > 5
 
 
 def test_short_lists_stand_on_one_line():
-    assert reference.indented({"a": [1, 2], "b": [{"c": ["x", "y"]}]}) == (
+    assert markdown.indented({"a": [1, 2], "b": [{"c": ["x", "y"]}]}) == (
         '{\n  "a": [1, 2],\n  "b": [\n    {\n      "c": ["x", "y"]\n    }\n  ]\n}'
     )

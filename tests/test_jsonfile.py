@@ -41,11 +41,15 @@ def test_a_place_that_is_not_in_the_file_is_that_of_the_nearest_enclosing_value(
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ('{"a": 1,}', "1:9", "a key in double quotes is expected here (is there a comma before a closing brace, or a"),
+        (
+            '{"a": 1, b: 2}',
+            "1:10",
+            "a key in double quotes is expected here (is there a comma before a closing brace, or",
+        ),
         ("{'a': 1}", "1:2", "a key in double quotes is expected here"),
         ('{"a": 1 "b": 2}', "1:9", "a comma or a closing bracket is expected here"),
         ('{"a" 1}', "1:6", "a colon is expected here"),
-        ('{"a": [1,\n]}', "2:1", "a value is expected here (is there a comma too many?)"),
+        ('{"a": [1,\n , 2]}', "2:2", "a value is expected here (is there a comma too many?)"),
         ('{"a": 1}\n}', "2:1", "there is more text after the end of the value"),
         ('{"a": "x}', "1:7", "this string has no closing quote"),
         ('{"a": "x\ny"}', "1:9", "a line break or a tab stands within a string; write \\n or \\t"),
@@ -59,6 +63,13 @@ def test_mistakes_of_syntax_are_shown_where_they_stand(text, place, message):
     (found,) = messages(text)
     assert found.startswith(f"m.json:{place}: error RC002: the file is not JSON: {message}")
     assert parse(text, "m.json", FOLDER)[0] is None
+
+
+@pytest.mark.parametrize("text", ['{\n"a": 1,}', '[\n"a",]'])
+def test_a_comma_too_many_is_called_so_by_every_python(text):
+    (found,) = messages(text)
+    assert found.startswith("m.json:2:")
+    assert "comma" in found
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t "])

@@ -339,6 +339,13 @@ def test_samples_that_never_train_are_a_warning():
         assert found_with_data(small({f"{DATASET}/batch_size": 25, **pointers})) == []
 
 
+def test_a_warning_does_not_keep_the_rest_from_being_checked():
+    changes = {f"{DATASET}/batch_size": 25, f"{DATASET}/transforms": [{"type": "Resize", "size": "x"}]}
+    assert sorted(text.split(" at ")[0] for text in found_with_data(small(changes))) == ["error RC502", "warning RC506"]
+    changes = {f"{DATASET}/batch_size": 25, f"{LAYER}/out_features": 7}
+    assert sorted(text.split(" at ")[0] for text in found_with_data(small(changes))) == ["error RC503", "warning RC506"]
+
+
 def test_a_last_batch_that_is_too_small_for_a_pattern_is_an_error():
     changes = {f"{DATASET}/batch_size": 59, f"{DATASET}/drop_last": False}
     assert found_with_data(rich(changes)) == [
