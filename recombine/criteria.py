@@ -38,14 +38,18 @@ def first_met(criteria: Mapping[str, Any], clock: Clock, performance: Performanc
     """
     for name, bound in criteria.items():
         if name == "iterations" and clock.iteration >= bound:
-            return f"{bound} iterations are done"
+            return _done(bound, "iteration")
         if name == "epochs" and clock.iteration >= bound * clock.iterations_per_epoch:
-            return f"{bound} epochs are done"
+            return _done(bound, "epoch")
         if name.startswith(_PREFIX) and performance is not None:
             reason = _performance_met(name.removeprefix(_PREFIX), bound, clock, performance)
             if reason is not None:
                 return reason
     return None
+
+
+def _done(count: int, unit: str) -> str:
+    return f"{count} {unit} is done" if count == 1 else f"{count} {unit}s are done"
 
 
 def _performance_met(name: str, bound: Any, clock: Clock, performance: Performance) -> str | None:

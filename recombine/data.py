@@ -93,6 +93,12 @@ class Data:
         whole, rest = divmod(self.num_samples, self.options.batch_size)
         return whole if self.options.drop_last or rest == 0 else whole + 1
 
+    @property
+    def slow_views(self) -> tuple[tuple[str, str], ...]:
+        """Views that run sample by sample through torchvision, each with the reason."""
+        reasons = [(name, view.fallback_reason) for name, view in self.views.items()]
+        return tuple((name, reason) for name, reason in reasons if reason is not None)
+
     def never_trained(self) -> range:
         """Return the positions of the samples that no batch ever holds: the dropped tail of an unshuffled dataset."""
         if self.options.shuffle or not self.options.drop_last:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from recombine.build import build_data, build_method
-from recombine.callbacks.base import Callback, PhaseView, Scored
+from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import first_met
@@ -69,7 +69,7 @@ def new_state(run: Run, dataset: DatasetConfig, data: Data) -> RunState:
 def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scored:
     """Run the phases of a dataset, then score it."""
     for callback in run.callbacks:
-        callback.dataset_started(dataset, data.num_samples, data.never_trained())
+        callback.dataset_started(DatasetView(dataset, data.num_samples, data.never_trained(), data.slow_views))
     for config in run.config.phases_of(dataset):
         run_phase(run, dataset, config, data, state)
     evaluation = evaluate(state.method, data)

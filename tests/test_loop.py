@@ -93,10 +93,10 @@ def _train_until(monkeypatch, criteria, **script):
 @pytest.mark.parametrize(
     ("criteria", "length", "reason"),
     [
-        ({"iterations": 1}, 1, "1 iterations are done"),
+        ({"iterations": 1}, 1, "1 iteration is done"),
         ({"iterations": 7}, 7, "7 iterations are done"),
         ({"epochs": 3}, 12, "3 epochs are done"),
-        ({"epochs": 1, "iterations": 5}, 4, "1 epochs are done"),
+        ({"epochs": 1, "iterations": 5}, 4, "1 epoch is done"),
         ({"epochs": 2, "iterations": 5}, 5, "5 iterations are done"),
     ],
 )

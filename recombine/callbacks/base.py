@@ -14,6 +14,23 @@ from recombine.state import RunState
 
 
 @dataclass(frozen=True)
+class DatasetView:
+    """A dataset as callbacks see it.
+
+    Attributes:
+        config: The dataset.
+        num_samples: N.
+        untrained: Positions of the samples that no batch will hold.
+        slow_views: Views that run sample by sample through torchvision, each with the reason.
+    """
+
+    config: DatasetConfig
+    num_samples: int
+    untrained: range
+    slow_views: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class PhaseView:
     """A phase as callbacks see it.
 
@@ -64,8 +81,8 @@ class Callback:
     def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
         """A method starts."""
 
-    def dataset_started(self, dataset: DatasetConfig, num_samples: int, untrained: range) -> None:
-        """A dataset's turn comes; ``untrained`` are the samples that no batch will hold."""
+    def dataset_started(self, dataset: DatasetView) -> None:
+        """A dataset's turn comes."""
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """A phase is built and its centroids are placed; nothing is trained yet."""

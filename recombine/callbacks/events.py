@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recombine.callbacks.base import Callback, PhaseView, Scored
-from recombine.config import DatasetConfig, MethodConfig
+from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
+from recombine.config import MethodConfig
 from recombine.criteria import Performance
 from recombine.objective import LossValue
 from recombine.state import RunState
@@ -32,9 +32,9 @@ class EventFile(Callback):
         """Write the method's name and seed."""
         self._write("run_started", method=config.name, seed=config.seed, device=device)
 
-    def dataset_started(self, dataset: DatasetConfig, num_samples: int, untrained: range) -> None:
+    def dataset_started(self, dataset: DatasetView) -> None:
         """Write the dataset's name and size."""
-        self._write("dataset_started", dataset=dataset.name, num_samples=num_samples)
+        self._write("dataset_started", dataset=dataset.config.name, num_samples=dataset.num_samples)
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """Write the phase's name."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from recombine.callbacks.base import Callback, PhaseView, Scored
-from recombine.config import DatasetConfig, MethodConfig
+from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
+from recombine.config import MethodConfig
 from recombine.criteria import Performance
 from recombine.errors import RecombineError
 from recombine.objective import LossValue
@@ -29,13 +29,16 @@ class TextLog(Callback):
         self._started = time.monotonic()
         self.emit(f'Method "{config.name}", seed {config.seed}, on {device}; files in {folder}')
 
-    def dataset_started(self, dataset: DatasetConfig, num_samples: int, untrained: range) -> None:
-        """Name the dataset and its size."""
+    def dataset_started(self, dataset: DatasetView) -> None:
+        """Name the dataset and its size, and what is unusual about its batches."""
+        config, untrained = dataset.config, dataset.untrained
         self.emit(
-            f'Dataset "{dataset.name}": {num_samples} samples, {dataset.num_clusters} clusters, '
-            f"batches of {dataset.batch_size}"
+            f'Dataset "{config.name}": {dataset.num_samples} samples, {config.num_clusters} clusters, '
+            f"batches of {config.batch_size}"
         )
-        if untrained and dataset.phases != ():
+        for view, reason in dataset.slow_views:
+            self.emit(f'View "{view}" is slow: it runs sample by sample through torchvision, as {reason}')
+        if untrained and config.phases != ():
             self.emit(f"Samples {untrained.start} to {untrained.stop - 1} make no whole batch and are never trained on")
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:

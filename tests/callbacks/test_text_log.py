@@ -22,7 +22,7 @@ def test_a_run_in_words():
         first,
         loss,
         second,
-        'Phase "training" ended after 4 iterations: 1 epochs are done',
+        'Phase "training" ended after 4 iterations: 1 epoch is done',
         f'Final performance on dataset "made": {scores}',
     ]
     assert first.startswith("Evaluation after 2 iterations: ACC 0.")
@@ -30,6 +30,16 @@ def test_a_run_in_words():
     assert loss.startswith("Iteration 3: reconstruction ")
     assert float(loss.split()[-1]) > 0
     assert second.startswith(f"Evaluation after 4 iterations: {scores}, reassigned 0")
+
+
+def test_a_view_without_batch_form_is_said_once():
+    described = method(phase={"exit_criteria": {"epochs": 2}})
+    described["datasets"][0]["batch_augmentations"] = [{"name": "bright", "transforms": [{"type": "ColorJitter"}]}]
+    described["phases"][0]["design_patterns"][0]["batch_augmentation_name"] = "bright"
+    slow = [line for line in train(described).log if "slow" in line]
+    assert slow == [
+        'View "bright" is slow: it runs sample by sample through torchvision, as ColorJitter has no batch form',
+    ]
 
 
 def test_the_final_line_is_exact():
