@@ -15,7 +15,7 @@ from recombine.checks import losses_of
 from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
 from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples, open_dataset
-from recombine.errors import NetworkError
+from recombine.errors import MappingError
 from recombine.mapping import SOFTMAX_LAYERS, Mapping
 from recombine.method import Method
 from recombine.objective import Objective, Term, WeightSchedule
@@ -54,7 +54,7 @@ def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[in
         sample_shape: Shape of one sample of the plain view, without the batch dimension.
 
     Raises:
-        NetworkError: A layer cannot be built or does not fit the one before it.
+        MappingError: A layer cannot be built or does not fit the one before it.
     """
     mappings = {mapping.name: build_mapping(mapping, config.seed) for mapping in config.mappings}
     for mapping in config.mappings:
@@ -73,7 +73,7 @@ def build_mapping(config: MappingConfig, seed: int) -> Mapping:
     Lazy layers are initialised likewise, once their first input gives them their sizes.
 
     Raises:
-        NetworkError: A class refuses its arguments, or an initialisation does not fit its layer.
+        MappingError: A class refuses its arguments, or an initialisation does not fit its layer.
     """
     named: dict[str, nn.Module] = {}
     try:
@@ -82,7 +82,7 @@ def build_mapping(config: MappingConfig, seed: int) -> Mapping:
         before = [factory.function(block) for block in config.pre_processing_functions]
         after = [factory.function(block) for block in config.post_processing_functions]
     except factory.FactoryError as error:
-        raise NetworkError(f'mapping "{config.name}": {error.message}') from error
+        raise MappingError(config.name, error.message) from error
     softmax = config.softmax_layer_name or _last_softmax(layers)
     mapping = Mapping(config.name, config.type, layers, before, after, softmax)
     _initialize_layers(mapping, config, named, seed)
@@ -104,7 +104,7 @@ def _initialize_layers(mapping: Mapping, config: MappingConfig, named: dict[str,
         for block, name in wanted:
             if named[name] not in places:
                 reason = "the layer around it works on copies of it"
-                raise NetworkError(f'mapping "{config.name}": layer "{name}" cannot be initialised: {reason}')
+                raise MappingError(config.name, f'layer "{name}" cannot be initialised: {reason}')
             if not _is_lazy(named[name]):
                 _initialize(block, name, named[name], config.name)
     for module, place in places.items():
@@ -117,11 +117,11 @@ def _initialize(block: Dictionary[str, Any], name: str, layer: nn.Module, mappin
     function = factory.resolve("init", block["type"])
     parameter = getattr(layer, block["weight_type"], None)
     if not isinstance(parameter, nn.Parameter):
-        raise NetworkError(f'mapping "{mapping}": layer "{name}" has no {block["weight_type"]} to initialise')
+        raise MappingError(mapping, f'layer "{name}" has no {block["weight_type"]} to initialise')
     try:
         factory.call(f'{block["type"]} for layer "{name}"', function, parameter, **factory.arguments_of("init", block))
     except factory.FactoryError as error:
-        raise NetworkError(f'mapping "{mapping}": {error.message}') from error
+        raise MappingError(mapping, error.message) from error
 
 
 class _LazyInitialization:

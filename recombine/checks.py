@@ -306,7 +306,7 @@ def _needs_soft_centroids(needs: set[str], strategy: JsonObject) -> bool:
 
 def _batches_suffice(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
     for place, pattern in enabled_patterns(phase, pointer):
-        smallest = registry.patterns()[pattern["pattern"]].schema.get("x-min-batch", 1)
+        smallest = registry.patterns()[pattern["pattern"]].smallest_batch
         for i, dataset in enumerate(method["datasets"]):
             if dataset["enabled"] and runs_on(phase, dataset) and 0 < dataset["batch_size"] < smallest:
                 message = f'the pattern "{pattern["pattern"]}" at {place} needs batches of at least {smallest} samples'

@@ -23,3 +23,16 @@ class ParameterFileError(RecombineError):
 
 class NetworkError(RecombineError):
     """A layer cannot be built, or cannot take the output of the layer before it."""
+
+
+class MappingError(NetworkError):
+    """A network error that belongs to one mapping.
+
+    Args:
+        mapping: The mapping's name.
+        message: What is wrong with it.
+    """
+
+    def __init__(self, mapping: str, message: str) -> None:
+        super().__init__(f'mapping "{mapping}": {message}')
+        self.mapping = mapping

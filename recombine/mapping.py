@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recombine.errors import NetworkError
+from recombine.errors import MappingError
 
 SOFTMAX_LAYERS = (nn.Softmax, nn.LogSoftmax)
 THE_INPUT = "the input"
@@ -122,9 +122,10 @@ class Mapping(nn.Module):
         except _MISFITS as error:
             written = f", {' '.join(str(function).split())}," if isinstance(function, nn.Module) else ""
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise NetworkError(
-                f'mapping "{self.name}": {what}{written} cannot take {given}, '
-                f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}"
+            raise MappingError(
+                self.name,
+                f"{what}{written} cannot take {given}, "
+                f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}",
             ) from error
 
 

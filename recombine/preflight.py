@@ -22,7 +22,7 @@ from recombine.config import Block, DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import ORACLE_CRITERIA
 from recombine.data import Data
 from recombine.datasets.base import Samples
-from recombine.errors import DataError, NetworkError, ParameterFileError
+from recombine.errors import DataError, MappingError, ParameterFileError
 from recombine.evaluate import evaluation_mode
 from recombine.factory import REFUSALS
 from recombine.method import Method
@@ -120,7 +120,7 @@ class Preflight:
         if method is None or dataset.reinitialize_mappings:
             try:
                 method = build_method(self.config, dataset.num_clusters, data.sample_shape())
-            except NetworkError as error:
+            except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
         found = list(self._network_findings(dataset, method, data))
         if not found:
@@ -149,15 +149,13 @@ class Preflight:
         for config in self.config.mappings:
             try:
                 build_mapping(config, self.config.seed)
-            except NetworkError as error:
-                findings.append(Finding("RC503", str(error), "", _place(self.config, "mappings", config.name)))
+            except MappingError as error:
+                findings.append(self._misfit(error))
         return findings
 
-    def _misfit(self, error: NetworkError) -> Finding:
-        """Return the finding of an error in a forward pass, which begins with the name of the mapping."""
-        names = [mapping.name for mapping in self.config.mappings]
-        name = next((name for name in names if str(error).startswith(f'mapping "{name}":')), self.config.extractor)
-        return Finding("RC503", str(error), "", _place(self.config, "mappings", name))
+    def _misfit(self, error: MappingError) -> Finding:
+        """Return the finding of an error at the place of its mapping."""
+        return Finding("RC503", str(error), "", _place(self.config, "mappings", error.mapping))
 
     def _network_findings(self, dataset: DatasetConfig, method: Method, data: Data) -> Iterator[Finding]:
         """Yield what is wrong with the outputs of the extractor and of the classifiers."""
@@ -169,7 +167,7 @@ class Preflight:
                         forward.features(mapping)
                     if mapping.is_classifier:
                         yield from self._width_findings(dataset, mapping.name, forward.logits(mapping).flatten(1))
-                except NetworkError as error:
+                except MappingError as error:
                     yield self._misfit(error)
 
     def _width_findings(self, dataset: DatasetConfig, name: str, logits: Tensor) -> Iterator[Finding]:
@@ -252,7 +250,7 @@ def size_findings(dataset: DatasetConfig, num_samples: int, place: str) -> Itera
 def _rest_findings(phase: PhaseConfig, dataset: DatasetConfig, num_samples: int, place: str) -> Iterator[Finding]:
     rest = num_samples % dataset.batch_size
     for block in phase.design_patterns:
-        smallest = registry.patterns()[block["pattern"]].schema.get("x-min-batch", 1)
+        smallest = registry.patterns()[block["pattern"]].smallest_batch
         if block["enabled"] and not dataset.drop_last and 0 < rest < smallest:
             message = (
                 f"the last batch of an epoch has {rest} of {num_samples} samples, but the pattern "

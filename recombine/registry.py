@@ -48,6 +48,11 @@ class Entry:
         """Other identifiers that files may use."""
         return tuple(self.schema.get("x-aliases", ()))
 
+    @property
+    def smallest_batch(self) -> int:
+        """The smallest number of samples B that the entry can work with."""
+        return int(self.schema.get("x-min-batch", 1))
+
     def implementation(self) -> type[Any]:
         """Return the one class of the module that derives from ``base``."""
         module = importlib.import_module(self.module)

@@ -10,6 +10,14 @@ from recombine.execute import LogOptions
 from recombine.load import load_dict, load_file
 from recombine.overrides import Override
 
+TRANSFORMER_LAYER = {
+    "type": "TransformerEncoderLayer",
+    "d_model": 4,
+    "nhead": 2,
+    "dim_feedforward": 8,
+    "batch_first": True,
+    "activation": {"type": "GELU"},
+}
 _CROP = {"type": "RandomCrop", "size": 8, "padding": 1}
 
 SMALL = {

@@ -9,6 +9,7 @@ from recombine.assignment.classifier import Classifier
 from recombine.build import build_mapping, build_method, build_objectives, load_samples, views_of
 from recombine.config import frozen
 from recombine.errors import DataError, NetworkError
+from tests.methods import TRANSFORMER_LAYER
 from tests.runs import CLASSES, PIXELS, config_of, method, same
 
 SHAPE = (1, 2, 3)
@@ -72,15 +73,7 @@ def test_nested_layers_and_positional_arguments():
 
 
 def test_a_transformer_takes_its_layer_and_its_activation_as_objects():
-    layer = {
-        "type": "TransformerEncoderLayer",
-        "d_model": 4,
-        "nhead": 2,
-        "dim_feedforward": 8,
-        "batch_first": True,
-        "activation": {"type": "GELU"},
-    }
-    mapping = _built({"type": "TransformerEncoder", "encoder_layer": layer, "num_layers": 2})
+    mapping = _built({"type": "TransformerEncoder", "encoder_layer": TRANSFORMER_LAYER, "num_layers": 2})
     assert [type(inner.activation) for inner in mapping.layers[0].layers] == [nn.GELU, nn.GELU]
     assert mapping(torch.randn(5, 6, 4)).shape == (5, 6, 4)
 

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from recombine import factory
 from recombine.factory import KINDS, FactoryError
+from tests.methods import TRANSFORMER_LAYER
 
 NAMESPACES = {
     "layer": torch.nn,
@@ -158,15 +159,7 @@ def test_layers_are_built_with_named_positional_and_nested_arguments():
 
 
 def test_layers_may_be_arguments_of_layers_by_name():
-    inner = {
-        "type": "TransformerEncoderLayer",
-        "d_model": 4,
-        "nhead": 2,
-        "dim_feedforward": 8,
-        "batch_first": True,
-        "activation": {"type": "GELU"},
-    }
-    layer = factory.build_layer({"type": "TransformerEncoder", "encoder_layer": inner, "num_layers": 2})
+    layer = factory.build_layer({"type": "TransformerEncoder", "encoder_layer": TRANSFORMER_LAYER, "num_layers": 2})
     assert isinstance(layer.layers[1].linear1, nn.Linear)
     assert isinstance(layer.layers[0].activation, nn.GELU)
 
