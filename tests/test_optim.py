@@ -416,3 +416,57 @@ def test_lazy_layers_can_be_trained_before_they_know_their_sizes():
     assert not same(recorder.states[1], recorder.states[-1])
     assert trained.method.mappings["decoder"].layers[0].weight.shape == (PIXELS, 2)
     assert torch.nn.parameter.is_lazy(trained.method.mappings["idle"].layers[0].weight)
+
+
+FUSED = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True}),
+    ("Adam", {"lr": 0.01}),
+    ("Adam", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "betas": [0.5, 0.9]}),
+    ("AdamW", {"lr": 0.01, "maximize": True}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1}),
+]
+
+
+def _optimizers(kind, **arguments):
+    trained = {"name": "A", "trained_mapping_names": ["encoder", "decoder"]}
+    phase = config_of(method(phase={"optimizers": [{"type": kind, **arguments, **trained}]}))
+    return OptimizerSet(phase.phases[0], build_method(phase, CLASSES, (1, 2, 3)))
+
+
+@pytest.mark.parametrize(("kind", "arguments"), FUSED)
+def test_one_kernel_is_the_same_mathematics(kind, arguments):
+    one, several = _optimizers(kind, **arguments), _optimizers(kind, **arguments, foreach=False)
+    draws = torch.Generator().manual_seed(0)
+    for iteration in range(5):
+        for weights in zip(one.optimizers[0].parameters, several.optimizers[0].parameters, strict=True):
+            factor = torch.rand(weights[0].shape, generator=draws)
+            for optimizers, weight in zip((one, several), weights, strict=True):
+                # Autograd spreads the gradient of the first sum out of one number.
+                spread = weight.sum() + (weight.flatten().flip(0) * factor.flatten()).sum()
+                optimizers.step({"default": spread}, iteration)
+    assert one.optimizers[0].optimizer.param_groups[0]["fused"]
+    assert not several.optimizers[0].optimizer.param_groups[0]["fused"]
+    for first, second in zip(one.optimizers[0].parameters, several.optimizers[0].parameters, strict=True):
+        torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_gradients_reach_the_optimizer_in_the_order_of_the_parameters(kind):
+    one, several = _optimizers(kind, lr=0.1), _optimizers(kind, lr=0.1, foreach=False)
+    for optimizers in (one, several):
+        weights = optimizers.optimizers[0].parameters
+        optimizers.step({"default": sum((weight.sum() for weight in weights), torch.zeros(()))}, 0)
+    for first, second in zip(one.optimizers[0].parameters, several.optimizers[0].parameters, strict=True):
+        torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize("choice", [{"fused": False}, {"foreach": True}, {"differentiable": False}])
+def test_the_file_may_choose_how_an_optimizer_steps(choice):
+    (group,) = _optimizers("SGD", lr=0.1, **choice).optimizers[0].optimizer.param_groups
+    assert not group["fused"]
+
+
+def test_optimizers_without_such_a_kernel_go_on_as_they_do():
+    assert "fused" not in _optimizers("RMSprop", lr=0.1).optimizers[0].optimizer.param_groups[0]
