@@ -9,7 +9,8 @@ from torch import Tensor
 from recombine.datasets.base import Samples
 from recombine.torchvision_import import torchvision
 from recombine.torchvision_transform import build_transform
-from recombine.views.base import BatchTransform, View, batch_transforms
+from recombine.view import View
+from recombine.views.base import BatchTransform, batch_transforms
 
 functional: Any = torchvision().transforms.functional
 
@@ -33,9 +34,9 @@ def on_pil(batch: Tensor, apply: Callable[[Any, int], Any]) -> Tensor:
     return torch.stack([functional.to_tensor(result) for result in results])
 
 
-def view_of(batch: Tensor, *specs: dict[str, Any]) -> View:
+def view_of(batch: Tensor, *specs: dict[str, Any], fuse: bool = True) -> View:
     """Return a view of samples."""
-    return View("test", specs, Samples(batch))
+    return View("test", specs, Samples(batch), fuse)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
