@@ -43,6 +43,7 @@ class DatasetConfig:
     num_clusters: int
     transforms: tuple[Block, ...]
     batch_augmentations: tuple[Block, ...]
+    fuse: bool
     reinitialize_mappings: bool
     shuffle: bool
     drop_last: bool
@@ -99,6 +100,8 @@ class MethodConfig:
         name: The method's name.
         seed: The number from which all randomness of a run derives.
         device: A torch device, or ``cuda_if_available``.
+        precision: How networks compute on a GPU: ``float32``, ``tf32`` or ``bfloat16``.
+        cuda_graphs: Whether a GPU repeats steps from recordings.
         mappings: The networks, in order of declaration.
         phases: Enabled phases, in ascending order.
         datasets: Enabled datasets, in ascending order.
@@ -112,6 +115,8 @@ class MethodConfig:
     name: str
     seed: int
     device: str
+    precision: str
+    cuda_graphs: bool
     mappings: tuple[MappingConfig, ...]
     phases: tuple[PhaseConfig, ...]
     datasets: tuple[DatasetConfig, ...]
@@ -136,6 +141,8 @@ def method_config(method: Block, folder: Path) -> MethodConfig:
         name=method["name"],
         seed=method["seed"],
         device=method["device"],
+        precision=method["precision"],
+        cuda_graphs=method["cuda_graphs"],
         mappings=tuple(_config(MappingConfig, mapping) for mapping in method["mappings"]),
         phases=_in_order(_phase(phase) for phase in method["phases"]),
         datasets=_in_order(_with_arguments(DatasetConfig, dataset) for dataset in method["datasets"]),

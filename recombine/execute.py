@@ -98,7 +98,7 @@ def execute(
     Raises:
         UsageError: The run's folder cannot be written to, or the device cannot be used.
     """
-    engine = SingleDevice(job.config.device)
+    engine = SingleDevice(job.config.device, job.config.precision, job.config.cuda_graphs)
     folder = new_folder(log.log_dir, job.config.name, datetime.now())
     write_json(folder / "config.json", job.config.resolved)
     write_environment(folder, engine.describe())

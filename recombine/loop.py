@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from recombine.build import build_data, build_method
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.clock import Clock
@@ -18,7 +16,7 @@ from recombine.evaluate import evaluate
 from recombine.objective import LossValue
 from recombine.oracle import oracle_reasons
 from recombine.phase import Phase, enter_phase
-from recombine.randomness import global_generator, seed_global
+from recombine.randomness import global_generator
 from recombine.state import EpochLosses, RunState
 from recombine.step import PLAIN_VIEW, Step
 
@@ -50,7 +48,7 @@ def run_method(run: Run) -> list[Scored]:
         callback.run_started(run.config, run.engine.describe(), run.folder)
     state: RunState | None = None
     scored: list[Scored] = []
-    with global_generator(run.config.seed, "run"):
+    with run.engine.computing(), global_generator(run.config.seed, "run"):
         for dataset in run.config.datasets:
             data = build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)
             if state is None or dataset.reinitialize_mappings:
@@ -73,8 +71,7 @@ def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -
     for config in run.config.phases_of(dataset):
         run_phase(run, dataset, config, data, state)
     evaluation = evaluate(state.method, data)
-    labels = None if data.labels is None else data.labels.tolist()
-    scored = Scored(dataset, data.num_samples, evaluation, labels, oracle_reasons(run.config, dataset))
+    scored = Scored(dataset, data.num_samples, evaluation, data.labels, oracle_reasons(run.config, dataset))
     for callback in run.callbacks:
         callback.dataset_scored(scored)
     return scored
@@ -82,44 +79,50 @@ def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -
 
 def run_phase(run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data, state: RunState) -> None:
     """Train until an exit criterion holds."""
-    phase = enter_phase(run.config, config, data, state)
+    phase = enter_phase(run.config, config, data, state, run.engine.recorder())
     view = phase.view(dataset)
     for callback in run.callbacks:
         callback.phase_started(view, state)
     reason = None
     while reason is None:
-        losses = train_step(phase)
-        for callback in run.callbacks:
-            callback.iteration_done(view, state, losses)
-        evaluate_if_due(run, phase, view)
-        end_epoch_if_due(phase)
+        run_iteration(run, phase, view)
         reason = first_met(config.exit_criteria, state.clock, state.performance)
     phase.finish()
     for callback in run.callbacks:
         callback.phase_ended(view, state, reason)
 
 
+def run_iteration(run: Run, phase: Phase, view: PhaseView) -> None:
+    """Do one iteration, and what is due after it."""
+    losses = train_step(phase)
+    for callback in run.callbacks:
+        callback.iteration_done(view, phase.state, losses)
+    evaluate_if_due(run, phase, view)
+    end_epoch_if_due(phase)
+
+
 def train_step(phase: Phase) -> list[LossValue]:
     """Do one iteration: views, losses, gradients, steps; return the losses, and leave the clock at the next one."""
     state = phase.state
     clock, method = state.clock, state.method
-    seed_global(phase.method_config.seed, "iteration", phase.data.name, clock.phase, clock.iteration)
     method.assignment.update(clock)
     phase.update_centroids()
-    batch = phase.data.training_batch(clock.phase, clock.iteration, phase.views)
-    step = Step(method.train(), batch, clock, phase.context())
-    totals: dict[str, torch.Tensor] = {}
-    losses = [loss for objective in phase.objectives for loss in objective.add_to(totals, step)]
+    working = [objective for objective in phase.objectives if objective.works_in(clock.iteration)]
+    views = {view for objective in working for view in objective.views}
+    batch = phase.data.training_batch(clock.phase, clock.iteration, views)
+    step = Step(method.train(), batch, clock, phase.context, phase.plan.at(clock))
+    step.seed()
+    for objective in working:
+        objective.pattern.before_step(step)
+    numbers = phase.runner.run(step, working)
     state.clock = clock.advanced()
-    phase.watch.see([loss.value for loss in losses], state.clock.iteration)
-    phase.optimizers.step(totals, clock.iteration)
-    for objective in phase.objectives:
+    for objective in working:
         objective.pattern.after_step(step)
-    watched = phase.optimizers.groups_with_watched_loss & totals.keys()
-    state.epoch_losses.add({group: totals[group] for group in watched})
+    watched = phase.optimizers.groups_with_watched_loss & numbers.totals.keys()
+    state.epoch_losses.add({group: numbers.totals[group] for group in watched})
     if state.clock.iteration % _WATCH_INTERVAL == 0:
         phase.check_divergence()
-    return losses
+    return numbers.losses
 
 
 def evaluate_if_due(run: Run, phase: Phase, view: PhaseView) -> None:

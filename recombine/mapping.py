@@ -1,6 +1,7 @@
 """Mappings: the trainable networks of a method."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -30,6 +31,10 @@ class Mapping(nn.Module):
         pre_processing: Functions applied in order to the input.
         post_processing: Functions applied in order to the output.
         softmax_layer: The name of the layer that turns logits into probabilities, or None.
+
+    Attributes:
+        reduced_precision: The type in which the layers compute, or None: that of their parameters. Outputs are then
+            float32.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Mapping(nn.Module):
         self.post_processing = list(post_processing)
         self.softmax_layer = softmax_layer
         self.prior: Mapping | None = None
+        self.reduced_precision: torch.dtype | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Keep the prior mapping a plain reference: it is a neighbour, not a part, and has its own parameters."""
@@ -109,9 +115,13 @@ class Mapping(nn.Module):
 
     def run_layers(self, x: Tensor, names: Sequence[str], given: str = THE_INPUT) -> Tensor:
         """Apply the layers ``names`` in the given order to ``x (B, ...)``; of a tuple, the first element goes on."""
-        for name in names:
-            x, given = self._applied(f'layer "{name}"', self.layer(name), x, given), f'the output of layer "{name}"'
-        return x
+        with self._precision(x.device.type):
+            for name in names:
+                x, given = self._applied(f'layer "{name}"', self.layer(name), x, given), f'the output of layer "{name}"'
+        return x if self.reduced_precision is None else x.float()
+
+    def _precision(self, device: str) -> AbstractContextManager[object]:
+        return nullcontext() if self.reduced_precision is None else torch.autocast(device, self.reduced_precision)
 
     def _applied(self, what: str, function: Callable[..., Any], x: Tensor, given: str) -> Tensor:
         try:

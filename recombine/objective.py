@@ -84,12 +84,13 @@ class Objective:
         self.views = tuple(views)
         self.report_interval = report_interval
 
+    def works_in(self, iteration: int) -> bool:
+        """Tell whether the pattern has any weight in an iteration of the phase; else nothing of it is computed."""
+        return self.schedule.factor(iteration) != 0
+
     def add_to(self, totals: dict[str, Tensor], step: Step) -> list[LossValue]:
         """Add the weighted losses of this iteration to the totals of their groups; return what they were."""
         factor = self.schedule.factor(step.clock.iteration)
-        if factor == 0:
-            return []
-        self.pattern.before_step(step)
         reported = []
         for name, loss in self.pattern.losses(step).items():
             term = self.terms[name]
@@ -104,22 +105,29 @@ class Objective:
 class DivergenceWatch:
     """Notes the first iteration with a loss that is NaN or infinite, without waiting for the device.
 
+    It counts the iterations on the device and changes its tensors in place, so that it can be part of a recording.
+
     Args:
         device: Where the losses live.
     """
 
     def __init__(self, device: torch.device) -> None:
+        self._done = torch.zeros((), dtype=torch.int64, device=device)
         self._first = torch.full((), -1, dtype=torch.int64, device=device)
 
-    def see(self, losses: Sequence[Tensor], iteration: int) -> None:
-        """Take a look at the losses of an iteration, counted from 1."""
-        if not losses:
-            return
-        total = torch.stack([loss.detach() for loss in losses]).sum()
-        is_first = ~torch.isfinite(total) & (self._first < 0)
-        self._first = torch.where(is_first, iteration, self._first)
+    def see(self, losses: Sequence[Tensor]) -> None:
+        """Take a look at the losses of the next iteration."""
+        self._done += 1
+        if losses:
+            total = torch.stack([loss.detach() for loss in losses]).sum()
+            is_first = ~torch.isfinite(total) & (self._first < 0)
+            self._first.copy_(torch.where(is_first, self._done, self._first))
 
     def first(self) -> int | None:
         """Return the first bad iteration, counted from 1, or None; waits for the device."""
         found = int(self._first)
         return found if found >= 0 else None
+
+    def tensors(self) -> list[Tensor]:
+        """Return what changes."""
+        return [self._done, self._first]

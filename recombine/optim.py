@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -20,6 +20,7 @@ from recombine.method import Method
 _LOSS = "loss"
 _ONE_KERNEL = "fused"
 _OTHER_LOOPS = frozenset({_ONE_KERNEL, "foreach", "differentiable"})
+_RECORDABLE = "capturable"
 _PLATEAU_DEFAULTS = {"eps": 0.0, "threshold": 0.0}
 
 
@@ -98,6 +99,25 @@ class OptimizerSet:
             named.optimizer.step()
             named.optimizer.zero_grad(set_to_none=True)
 
+    @property
+    def unrecordable(self) -> str | None:
+        """Why steps of these optimizers cannot be recorded, or None: some keep Python numbers of their own."""
+        for named in self.optimizers:
+            if not isinstance(named.optimizer, torch.optim.SGD) and not named.optimizer.defaults.get(_RECORDABLE):
+                return f"{named.config.type} cannot be recorded"
+        return None
+
+    def constants(self, iteration: int) -> Hashable:
+        """Return the Python numbers of a step: which optimizers step, and by which rates and other options."""
+        names = tuple(named.config.name for named in self.active(iteration))
+        groups = [group for named in self.optimizers for group in named.optimizer.param_groups]
+        return names, tuple((key, str(value)) for group in groups for key, value in group.items() if key != "params")
+
+    def state_tensors(self) -> list[Tensor]:
+        """Return what the optimizers remember."""
+        states = [state for named in self.optimizers for state in named.optimizer.state.values()]
+        return [value for state in states for value in state.values() if isinstance(value, Tensor)]
+
     def end_epoch(self, losses: Mapping[str, float], scores: Mapping[str, float]) -> None:
         """Step every scheduler; those that watch a value wait where it is unknown.
 
@@ -163,15 +183,30 @@ def _optimizer(config: OptimizerConfig, method: Method) -> NamedOptimizer:
     arguments = {key: factory.plain_value(key, value) for key, value in config.arguments.items()}
     if _takes_one_kernel(target, arguments, unique):
         arguments[_ONE_KERNEL] = True
-    return NamedOptimizer(config, factory.call(config.type, target, unique, **arguments), list(unique))
+    if unique[0].is_cuda and _RECORDABLE in inspect.signature(target).parameters:
+        arguments.setdefault(_RECORDABLE, True)
+    optimizer = factory.call(config.type, target, unique, **arguments)
+    if arguments.get(_ONE_KERNEL) and isinstance(optimizer, torch.optim.SGD):
+        _start_momentum(optimizer)
+    return NamedOptimizer(config, optimizer, list(unique))
+
+
+def _start_momentum(optimizer: torch.optim.SGD) -> None:
+    """Let every momentum start from zeros: the kernel refuses parameters of which only some have moved before."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _takes_one_kernel(optimizer: Any, arguments: Mapping[str, Any], parameters: Sequence[Tensor]) -> bool:
     """Tell whether an optimizer can do its step in one kernel, which is the same mathematics in a third of the time.
 
-    What the method file says about the way of the step counts. A lazy layer has no memory yet to put in a kernel.
+    What the method file says about the way of the step counts. A lazy layer has no memory yet to put in a kernel, and
+    dampening spares the first step of a parameter, which the kernel knows only of all at once.
     """
     if _OTHER_LOOPS & arguments.keys() or any(is_lazy(parameter) for parameter in parameters):
+        return False
+    if arguments.get("dampening"):
         return False
     if _ONE_KERNEL not in inspect.signature(optimizer).parameters:
         return False

@@ -1,6 +1,6 @@
 """A phase at work: its objectives, its optimizers, and what it needs on entry."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,10 @@ from recombine.objective import DivergenceWatch, Objective
 from recombine.optim import OptimizerSet
 from recombine.parameter_files import load_parameters
 from recombine.randomness import derive
+from recombine.recording import Recorder, StepRunner
 from recombine.state import RunState
-from recombine.step import Forward, StepContext
+from recombine.step import StepContext
+from recombine.view_plan import ViewPlan, plan_views
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class Phase:
         data: The dataset.
         objectives: The patterns with their weights.
         optimizers: What trains.
-        views: Every view that some pattern reads.
+        plan: Which views go through a network as one batch.
+        context: What all steps share.
         watch: Notes a loss that is no number.
+        runner: Does the numbers of a step.
         state: The changing part of the run.
     """
 
@@ -46,8 +50,10 @@ class Phase:
     data: Data
     objectives: list[Objective]
     optimizers: OptimizerSet
-    views: frozenset[str]
+    plan: ViewPlan
+    context: StepContext
     watch: DivergenceWatch
+    runner: StepRunner
     state: RunState
 
     @property
@@ -56,25 +62,13 @@ class Phase:
         options = self.method_config.centroids
         return options if options is not None and self.config.name in options.use_centroids_during_phases else None
 
-    def context(self) -> StepContext:
-        """Return what all steps of the phase share."""
-        return StepContext(
-            self.method_config.seed,
-            self.data.name,
-            self.data.device,
-            self.full_pass,
-            lambda: self.state.centroids_changed,
-        )
-
     def view(self, dataset: DatasetConfig) -> PhaseView:
         """Return the phase as callbacks see it."""
         patterns = tuple((objective.name, objective.pattern) for objective in self.objectives)
         iterations = longest(self.config, self.data)
-        return PhaseView(self.config, dataset, self.data.num_samples, iterations, patterns, self.has_diverged)
-
-    def full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
-        """Return ``compute`` over the whole dataset, ``(N, ...)``."""
-        return full_pass(self.state.method, self.data, compute)
+        return PhaseView(
+            self.config, dataset, self.data.num_samples, iterations, patterns, self.has_diverged, self.runner.notes
+        )
 
     def features_of(self, mapping: Mapping) -> Tensor:
         """Return a mapping's output on the whole dataset, ``(N, D)``."""
@@ -150,24 +144,41 @@ class Phase:
         return derive(self.method_config.seed, "centroids", self.data.name, self.config.name)
 
 
-def enter_phase(method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState) -> Phase:
-    """Load parameters, build the phase, place the centroids, and set the clock to the start of the phase."""
+def enter_phase(
+    method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState, recorder: Recorder | None = None
+) -> Phase:
+    """Load parameters, build the phase, place the centroids, and set the clock to the start of the phase.
+
+    Args:
+        method_config: The whole method.
+        config: The phase.
+        data: The dataset.
+        state: The changing part of the run.
+        recorder: Records steps, or None where the device cannot.
+    """
     for block in config.load_mapping_parameters:
         load_parameters(state.method.mappings[block["mapping_name"]], method_config.folder / block["path_to_file"])
     state.enter_phase(Clock(config.name, 0, 0, data.batches_per_epoch))
-    objectives = build_objectives(config, state.method)
+    optimizers, watch = OptimizerSet(config, state.method), DivergenceWatch(data.device)
     phase = Phase(
         method_config,
         config,
         data,
-        objectives,
-        OptimizerSet(config, state.method),
-        frozenset(view for objective in objectives for view in objective.views),
-        DivergenceWatch(data.device),
+        build_objectives(config, state.method),
+        optimizers,
+        plan_views(config, state.method, data),
+        _context(method_config.seed, data, state),
+        watch,
+        StepRunner(state.method, optimizers, watch, recorder),
         state,
     )
     phase.place_centroids()
     return phase
+
+
+def _context(seed: int, data: Data, state: RunState) -> StepContext:
+    over_all = partial(full_pass, state.method, data)
+    return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed)
 
 
 def longest(config: PhaseConfig, data: Data) -> int | None:

@@ -1,15 +1,17 @@
 """What one batch may see: its views, memoised outputs of the mappings, and the time. Never a label."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recombine.clock import Clock
 from recombine.mapping import Mapping
-from recombine.randomness import generator
+from recombine.randomness import generator, seed_global
 
 if TYPE_CHECKING:
     from recombine.assignment.centroids import Centroids
@@ -31,18 +33,37 @@ class Batch:
     views: dict[str, Tensor]
 
 
+class Request(NamedTuple):
+    """What can be asked of a batch: the ``output`` or ``logits`` of a mapping, or ``log_probs``, on a view.
+
+    ``source`` names the mapping that feeds ``mapping`` where its own links do not, else it is empty.
+    """
+
+    what: str
+    mapping: str
+    source: str
+    view: str
+
+
+#: Views that go through a network as one batch, by each of the requests that this answers together.
+Together = Dictionary[Request, tuple[str, ...]]
+_EACH_ALONE: Together = MappingProxyType({})
+
+
 class Forward:
     """Outputs of the method's mappings on one batch, each computed once.
 
     Args:
         method: The networks and the assignment strategy.
         batch: The samples.
+        together: Which views a network gets as one concatenated batch.
     """
 
-    def __init__(self, method: "Method", batch: Batch) -> None:
+    def __init__(self, method: "Method", batch: Batch, together: Together = _EACH_ALONE) -> None:
         self.method = method
         self.batch = batch
-        self._memo: dict[tuple[str, str, str, str], Tensor] = {}
+        self._together = together
+        self._memo: dict[Request, Tensor] = {}
 
     @property
     def index(self) -> Tensor:
@@ -84,24 +105,39 @@ class Forward:
 
     def log_probs(self, view: str = PLAIN_VIEW, classifier: Mapping | None = None) -> Tensor:
         """Return log soft assignments ``(B, K)``: of ``classifier`` if given, else of the method's strategy."""
-        key = ("log_probs", classifier.name if classifier is not None else "", view, "")
-        if key not in self._memo:
-            self._memo[key] = (
+        request = Request("log_probs", classifier.name if classifier is not None else "", "", view)
+        if request not in self._memo:
+            self._memo[request] = (
                 self.method.assignment.log_probs(self, view)
                 if classifier is None
                 else self.logits(classifier, view).flatten(1).log_softmax(1)
             )
-        return self._memo[key]
+        return self._memo[request]
 
     def _remembered(self, what: str, mapping: Mapping, view: str, source: Mapping | None) -> Tensor:
         """Return an output or logits; a source that the mapping's own links already hold makes no difference."""
         if source is not None and source in mapping.chain():
             source = None
-        key = (what, mapping.name, view, source.name if source is not None else "")
-        if key not in self._memo:
-            compute = mapping.logits if what == "logits" else mapping
-            self._memo[key] = compute(*self._input_of(mapping, view, source))
-        return self._memo[key]
+        request = Request(what, mapping.name, source.name if source is not None else "", view)
+        if request not in self._memo:
+            self._compute(request, mapping, source)
+        return self._memo[request]
+
+    def _compute(self, request: Request, mapping: Mapping, source: Mapping | None) -> None:
+        """Remember the answer to a request, and to those that are answered together with it."""
+        asked = [request._replace(view=view) for view in self._together.get(request, (request.view,))]
+        asked = [one for one in asked if one not in self._memo]
+        given = [self._input_of(mapping, one.view, source) for one in asked]
+        outputs = self._applied(request, mapping, [x for x, _ in given], given[0][1])
+        self._memo.update(zip(asked, outputs, strict=True))
+
+    def _applied(self, request: Request, mapping: Mapping, inputs: Sequence[Tensor], words: str) -> Sequence[Tensor]:
+        """Return what the network makes of each of its inputs ``(B, ...)``, which ``words`` describes."""
+        compute = mapping.logits if request.what == "logits" else mapping
+        if len(inputs) == 1:
+            return [compute(inputs[0], words)]
+        outputs: Sequence[Tensor] = compute(torch.cat(list(inputs)), words).split(len(self.index))
+        return outputs
 
     def _input_of(self, mapping: Mapping, view: str, source: Mapping | None) -> tuple[Tensor, str]:
         """Return what a mapping gets, ``(B, ...)``, and what that is in words."""
@@ -133,12 +169,24 @@ class Step(Forward):
         batch: The iteration's samples.
         clock: The iteration's place in the phase.
         context: What all steps of the phase share.
+        together: Which views a network gets as one concatenated batch.
     """
 
-    def __init__(self, method: "Method", batch: Batch, clock: Clock, context: StepContext) -> None:
-        super().__init__(method, batch)
+    def __init__(
+        self, method: "Method", batch: Batch, clock: Clock, context: StepContext, together: Together = _EACH_ALONE
+    ) -> None:
+        super().__init__(method, batch, together)
         self.clock = clock
         self._context = context
+
+    def on(self, batch: Batch) -> "Step":
+        """Return the same iteration on another batch, with nothing computed yet."""
+        return Step(self.method, batch, self.clock, self._context, self._together)
+
+    def seed(self) -> None:
+        """Seed torch's global generators, from which dropout draws, for this iteration."""
+        context, clock = self._context, self.clock
+        seed_global(context.seed, "iteration", context.dataset, clock.phase, clock.iteration)
 
     @property
     def centroids_changed(self) -> bool:

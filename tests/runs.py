@@ -124,13 +124,13 @@ def config_of(description):
     return load_dict(description).require()
 
 
-def train(description, callbacks=(), samples=None, folder=Path()):
+def train(description, callbacks=(), samples=None, folder=Path(), engine=None):
     """Train a method; ``samples`` holds its data by dataset name, the made images where absent."""
     config = config_of(description)
     data = {dataset.name: made() for dataset in config.datasets} | (samples or {})
     trained = Trained()
     everyone = [_Recorder(trained), TextLog(trained.log.append), *callbacks]
-    trained.scored = run_method(Run(config, data, SingleDevice(config.device), everyone, folder))
+    trained.scored = run_method(Run(config, data, engine or SingleDevice(config.device), everyone, folder))
     return trained
 
 

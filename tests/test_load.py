@@ -182,8 +182,8 @@ def test_an_override_changes_the_configuration_and_its_mistakes_name_it(tmp_path
         "The value must be at least 2.",
         f"{path} with /seed=-1: error RC104 at /seed: -1 is out of range. The value must be at least 0.",
         f'{path}:1:1: error RC301: /nothing=1 leads nowhere: nothing is called "nothing" at "/". Known here: '
-        '"$schema", "cluster_assignment_strategy", "datasets", "description", "device", "mappings", "name", "phases", '
-        '"seed".',
+        '"$schema", "cluster_assignment_strategy", "cuda_graphs", "datasets", "description", "device", "mappings", '
+        '"name", "phases", "precision", "seed".',
     ]
 
 

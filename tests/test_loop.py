@@ -10,9 +10,11 @@ from recombine.callbacks.base import Callback
 from recombine.callbacks.events import EventFile
 from recombine.callbacks.progress import PlainProgress
 from recombine.callbacks.saving import ParameterSaver
+from recombine.data import Data
 from recombine.errors import DivergedError
 from recombine.evaluate import Evaluation
 from recombine.metrics import Scores
+from recombine.patterns.assignment_entropy import AssignmentEntropy
 from recombine.places import Places
 from tests.runs import PIXELS, made, method, same, train, train_unobserved
 
@@ -387,3 +389,29 @@ def test_datasets_of_other_shapes_get_networks_of_their_own():
     assert trained.method.mappings["encoder"].layer("first").weight.shape == (4, 12)
     assert trained.method.centroids.positions.shape == (4, 2)
     assert [len(scored.evaluation.clusters) for scored in trained.scored] == [23, 31]
+
+
+def test_views_that_no_pattern_needs_yet_are_not_computed(monkeypatch):
+    asked = []
+    original = Data.training_batch
+
+    def noting(data, phase, iteration, views):
+        asked.append(set(views))
+        return original(data, phase, iteration, views)
+
+    monkeypatch.setattr(Data, "training_batch", noting)
+    prepared = []
+    monkeypatch.setattr(AssignmentEntropy, "before_step", lambda self, step: prepared.append(step.clock.iteration))
+    late = {
+        "pattern": "assignment_entropy",
+        "batch_augmentation_name": "flipped",
+        "loss_weight_schedule": {"start_at_iteration": 2},
+    }
+    phase = {
+        "exit_criteria": {"iterations": 4},
+        "design_patterns": [{"pattern": "reconstruction", **AUTOENCODER}, late],
+    }
+    train(method(phase=phase, dataset={"batch_augmentations": [{"name": "flipped", "transforms": [FLIP]}]}))
+    assert asked == [{"plain"}, {"plain"}, {"plain", "flipped"}, {"plain", "flipped"}]
+    # Once more at the start of the phase, when what the patterns ask of the networks is found out.
+    assert prepared == [0, 2, 3]

@@ -140,3 +140,21 @@ def test_a_device_that_runs_out_of_memory_is_no_misfit():
 
     with pytest.raises(torch.OutOfMemoryError):
         _mapping(("full", Full()))(torch.ones(1))
+
+
+def test_layers_of_reduced_precision_take_and_give_float32():
+    linear = nn.Linear(64, 64)
+    mapping, samples = Mapping("encoder", "feature_extractor", [("linear", linear)]), torch.rand(8, 64)
+    exact = mapping(samples)
+    mapping.reduced_precision = torch.bfloat16
+    reduced = mapping(samples)
+    assert reduced.dtype == torch.float32
+    assert torch.equal(reduced, torch.nn.functional.linear(samples.bfloat16(), *_halved(linear)).float())
+    assert not torch.equal(reduced, exact)
+    torch.testing.assert_close(reduced, exact, atol=0.05, rtol=0.05)
+    (gradient,) = torch.autograd.grad(reduced.sum(), [linear.weight])
+    assert gradient.dtype == torch.float32
+
+
+def _halved(linear):
+    return linear.weight.bfloat16(), linear.bias.bfloat16()

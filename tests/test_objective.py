@@ -7,14 +7,10 @@ from recombine.patterns.base import DesignPattern
 
 
 class Constant(DesignPattern):
-    """Losses that are given; notes when it is asked."""
+    """Losses that are given."""
 
     def __init__(self, **losses):
         self.given = {name: torch.tensor(value, requires_grad=True) for name, value in losses.items()}
-        self.prepared = []
-
-    def before_step(self, step):
-        self.prepared.append(step.clock.iteration)
 
     def losses(self, step):
         return {name: value * 1 for name, value in self.given.items()}
@@ -68,8 +64,8 @@ def test_a_weight_of_zero_is_reported_and_in_no_total():
 def test_a_pattern_rests_before_its_start():
     pattern, totals = Constant(first=2.0), {}
     objective = _objective(pattern, {"first": Term("first", 4.0, "a")}, WeightSchedule(2, 2))
-    assert [len(objective.add_to(totals, _Step(iteration))) for iteration in range(4)] == [0, 0, 0, 1]
-    assert pattern.prepared == [3]
+    assert [objective.works_in(iteration) for iteration in range(5)] == [False, False, False, True, True]
+    assert len(objective.add_to(totals, _Step(3))) == 1
     assert totals["a"].item() == 4
 
 
@@ -78,16 +74,16 @@ def test_the_watch_keeps_the_first_bad_iteration(bad):
     watch = DivergenceWatch(torch.device("cpu"))
     good, wrong = torch.tensor(1.0), torch.tensor(bad)
     assert watch.first() is None
-    watch.see([good, good], 1)
-    watch.see([], 2)
+    watch.see([good, good])
+    watch.see([])
     assert watch.first() is None
-    watch.see([good, wrong], 3)
-    watch.see([good], 4)
-    watch.see([wrong], 5)
+    watch.see([good, wrong])
+    watch.see([good])
+    watch.see([wrong])
     assert watch.first() == 3
 
 
 def test_the_watch_notices_losses_that_cancel():
     watch = DivergenceWatch(torch.device("cpu"))
-    watch.see([torch.tensor(float("inf")), torch.tensor(-float("inf"))], 9)
-    assert watch.first() == 9
+    watch.see([torch.tensor(float("inf")), torch.tensor(-float("inf"))])
+    assert watch.first() == 1

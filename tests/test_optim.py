@@ -420,7 +420,7 @@ def test_lazy_layers_can_be_trained_before_they_know_their_sizes():
 
 FUSED = [
     ("SGD", {"lr": 0.1}),
-    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True}),
     ("Adam", {"lr": 0.01}),
     ("Adam", {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "betas": [0.5, 0.9]}),
@@ -466,6 +466,23 @@ def test_gradients_reach_the_optimizer_in_the_order_of_the_parameters(kind):
 def test_the_file_may_choose_how_an_optimizer_steps(choice):
     (group,) = _optimizers("SGD", lr=0.1, **choice).optimizers[0].optimizer.param_groups
     assert not group["fused"]
+
+
+def test_dampening_is_left_to_the_other_loops():
+    assert not _optimizers("SGD", lr=0.1, momentum=0.9, dampening=0.1).optimizers[0].optimizer.param_groups[0]["fused"]
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_parameters_that_move_later_than_others_start_as_they_would_alone(kind):
+    arguments = {"momentum": 0.9} if kind == "SGD" else {}
+    one, several = _optimizers(kind, lr=0.1, **arguments), _optimizers(kind, lr=0.1, foreach=False, **arguments)
+    for optimizers in (one, several):
+        first, *_, last = optimizers.optimizers[0].parameters
+        for iteration in range(4):
+            loss = first.square().sum() + (last.square().sum() if iteration > 1 else 0)
+            optimizers.step({"default": loss}, iteration)
+    for first, second in zip(one.optimizers[0].parameters, several.optimizers[0].parameters, strict=True):
+        torch.testing.assert_close(first, second)
 
 
 def test_optimizers_without_such_a_kernel_go_on_as_they_do():

@@ -138,7 +138,7 @@ def test_later_changes_see_earlier_ones():
     ("pointer", "message", "remedy"),
     [
         ("/seeed", 'nothing is called "seeed" at "/"', 'Did you mean "seed"?'),
-        ("/", 'nothing is called "" at "/"', 'Known here: "$schema", "cluster_assignment_strategy", "datasets",'),
+        ("/", 'nothing is called "" at "/"', 'Known here: "$schema", "cluster_assignment_strategy", "cuda_graphs",'),
         ("/phases/[x]/order", 'nothing is called "[x]" at "/phases"', 'Known here: "[training]".'),
         ("/phases/[trainin]/order", 'nothing is called "[trainin]" at "/phases"', 'Did you mean "[training]"?'),
         ("/phases/1/order", 'nothing is called "1" at "/phases"', 'Known here: "[training]".'),

@@ -45,18 +45,13 @@ def test_entering_sets_the_clock_and_places_the_centroids():
     assert not phase.state.centroids_changed
 
 
-def test_only_views_that_a_pattern_reads_are_asked_for():
-    assert _entered().views == {"plain"}
-    assert _entered(design_patterns=[], optimizers=[]).views == frozenset()
-
-
 def test_callbacks_see_the_phase():
     phase = _entered()
     view = phase.view(phase.method_config.datasets[0])
     assert (view.config.name, view.dataset.name, view.num_samples, view.iterations) == ("training", "made", 23, 5)
     assert [name for name, _ in view.patterns] == ["reconstruction"]
     assert not view.has_diverged()
-    phase.watch.see([torch.tensor(torch.nan)], 1)
+    phase.watch.see([torch.tensor(torch.nan)])
     assert view.has_diverged()
 
 

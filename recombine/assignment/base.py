@@ -1,7 +1,7 @@
 """The contract of cluster assignment strategies: how samples get their clusters."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
@@ -81,6 +81,10 @@ class AssignmentStrategy(nn.Module, ABC):
     def finish_phase(self, phase: str, features: Callable[[Mapping], Tensor]) -> None:
         """Refresh the strategy after ``phase``; ``features`` gives a mapping's output on the dataset, ``(N, D)``."""
         del phase, features
+
+    def recording_key(self) -> Hashable | None:
+        """Return what decides :meth:`log_probs` beside tensors that keep their memory; None: it cannot be recorded."""
+        return None
 
     @property
     def candidate_names(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Soft assignments from the similarity of features to centroids."""
 
 import math
+from collections.abc import Hashable
 from collections.abc import Mapping as Dictionary
 from typing import Any
 
@@ -58,6 +59,10 @@ class CentroidSimilarity(AssignmentStrategy):
             return (-self.inverse_temperature * distances).log_softmax(1)
         exponent = (_DEGREES_OF_FREEDOM + 1) / 2
         return (-exponent * torch.log1p(distances / _DEGREES_OF_FREEDOM)).log_softmax(1)
+
+    def recording_key(self) -> Hashable:
+        """Return an empty key: centroids and temperature keep their memory."""
+        return ()
 
     def update(self, clock: Clock) -> None:
         """Anneal the inverse temperature; phases that do not use the centroids leave it as it is."""

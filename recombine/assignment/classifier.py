@@ -1,6 +1,7 @@
 """Soft assignments from the output of classifier mappings."""
 
 import math
+from collections.abc import Hashable
 from collections.abc import Mapping as Dictionary
 from typing import Any
 
@@ -42,6 +43,10 @@ class Classifier(AssignmentStrategy):
         chosen = self.chosen()
         each = torch.stack([forward.log_probs(view, classifier) for classifier in chosen])
         return each[0] if len(chosen) == 1 else each.logsumexp(0) - math.log(len(chosen))
+
+    def recording_key(self) -> Hashable:
+        """Return the names of the chosen classifiers."""
+        return tuple(mapping.name for mapping in self.chosen())
 
     def chosen(self) -> list[Mapping]:
         """Return the classifiers whose mean is the assignment now."""

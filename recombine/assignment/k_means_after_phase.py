@@ -1,6 +1,6 @@
 """Hard assignments by k-means on the features, fitted once a phase is over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -54,6 +54,10 @@ class KMeansAfterPhase(AssignmentStrategy):
     def log_probs(self, forward: Forward, view: str = PLAIN_VIEW) -> Tensor:
         """Refuse: k-means assigns hard."""
         raise TypeError("k-means assigns samples to clusters hard: there are no soft assignments")
+
+    def recording_key(self) -> Hashable:
+        """Return an empty key: during training, nothing is assigned."""
+        return ()
 
     def assign(self, forward: Forward) -> Assignment:
         """Return the nearest centre of each sample."""

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import Performance
@@ -41,6 +43,7 @@ class PhaseView:
         iterations: How many iterations the phase lasts at most, or None where only scores end it.
         patterns: The patterns of the phase by the name they have in the log.
         has_diverged: Tells whether some loss of the phase was NaN or infinite; waits for the device.
+        notes: What came up about how steps are computed; it grows while the phase runs.
     """
 
     config: PhaseConfig
@@ -49,6 +52,7 @@ class PhaseView:
     iterations: int | None
     patterns: Sequence[tuple[str, DesignPattern]]
     has_diverged: Callable[[], bool]
+    notes: Sequence[str] = ()
 
     def stages(self, clock: Clock) -> list[tuple[str, str]]:
         """Return what each pattern that works in stages is at, with the pattern's name."""
@@ -64,14 +68,14 @@ class Scored:
         dataset: The dataset.
         num_samples: N.
         evaluation: Clusters and scores, or None where the strategy has no assignment yet.
-        labels: The dataset's own labels ``(N,)`` as a list, or None.
+        labels: The dataset's own labels ``(N,)``, int64, on the CPU, or None.
         oracle: Reasons why labels had a part in the result; empty for an unsupervised one.
     """
 
     dataset: DatasetConfig
     num_samples: int
     evaluation: Evaluation | None
-    labels: list[int] | None
+    labels: Tensor | None
     oracle: tuple[str, ...]
 
 

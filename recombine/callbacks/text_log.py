@@ -8,8 +8,11 @@ from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import MethodConfig
 from recombine.criteria import Performance
 from recombine.errors import RecombineError
+from recombine.kmeans import SAMPLE_LIMIT
 from recombine.objective import LossValue
 from recombine.state import RunState
+
+_K_MEANS_FOR_CENTROIDS = "classical_clustering"
 
 
 class TextLog(Callback):
@@ -22,11 +25,14 @@ class TextLog(Callback):
     def __init__(self, emit: Callable[[str], None]) -> None:
         self.emit = emit
         self._stages: list[tuple[str, str]] = []
+        self._notes_told = 0
         self._started = 0.0
+        self._uses_k_means = False
 
     def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
         """Name the method, its seed, its device and its folder."""
         self._started = time.monotonic()
+        self._uses_k_means = _uses_k_means(config)
         self.emit(f'Method "{config.name}", seed {config.seed}, on {device}; files in {folder}')
 
     def dataset_started(self, dataset: DatasetView) -> None:
@@ -38,6 +44,8 @@ class TextLog(Callback):
         )
         for view, reason in dataset.slow_views:
             self.emit(f'View "{view}" is slow: it runs sample by sample through torchvision, as {reason}')
+        if self._uses_k_means and dataset.num_samples > SAMPLE_LIMIT and config.phases != ():
+            self.emit(f"k-means is fitted on a random {SAMPLE_LIMIT} of the {dataset.num_samples} samples")
         if untrained and config.phases != ():
             self.emit(f"Samples {untrained.start} to {untrained.stop - 1} make no whole batch and are never trained on")
 
@@ -46,7 +54,7 @@ class TextLog(Callback):
         bounded = phase.iterations is not None
         length = f"at most {phase.iterations} iterations" if bounded else "until a score is reached"
         self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {length}')
-        self._stages = []
+        self._stages, self._notes_told = [], 0
         self._tell_stages(phase, state)
 
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
@@ -57,6 +65,9 @@ class TextLog(Callback):
             values = ", ".join(f"{loss.name} {float(loss.value):.6g}" for loss in due)
             self.emit(f"Iteration {iteration}: {values}")
         self._tell_stages(phase, state)
+        for note in phase.notes[self._notes_told :]:
+            self.emit(f"Iteration {iteration}: {note}")
+        self._notes_told = len(phase.notes)
 
     def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:
         """Report scores."""
@@ -74,7 +85,7 @@ class TextLog(Callback):
         if evaluation is None:
             self.emit(f'Dataset "{name}": no assignments yet')
         elif evaluation.scores is None:
-            used = len(set(evaluation.clusters.tolist()))
+            used = int(evaluation.clusters.bincount().count_nonzero())
             self.emit(f'Dataset "{name}": {scored.num_samples} samples in {used} clusters, no labels to score against')
         else:
             self.emit(f'Final performance on dataset "{name}": {evaluation.scores}')
@@ -95,6 +106,15 @@ class TextLog(Callback):
         for name, stage in [found for found in stages if found not in self._stages]:
             self.emit(f"Iteration {state.clock.iteration}: {name}: {stage}")
         self._stages = stages
+
+
+def _uses_k_means(config: MethodConfig) -> bool:
+    options = config.centroids
+    by_centroids = options is not None and _K_MEANS_FOR_CENTROIDS in (
+        options.centroid_initialization_strategy,
+        options.centroid_recalculation_strategy,
+    )
+    return by_centroids or "k_means" in config.strategy.values()
 
 
 def _in_words(performance: Performance | None) -> str:

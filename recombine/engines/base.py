@@ -1,9 +1,12 @@
 """The contract of engines: on what a run computes."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 
 import torch
-from torch import nn
+
+from recombine.method import Method
+from recombine.recording import Recorder
 
 
 class Engine(ABC):
@@ -15,8 +18,16 @@ class Engine(ABC):
         """Where parameters and batches live."""
 
     @abstractmethod
-    def place(self, module: nn.Module) -> None:
-        """Move a module to where it computes."""
+    def place(self, method: Method) -> None:
+        """Move a method to where it computes, and tell its networks how precisely."""
+
+    @abstractmethod
+    def computing(self) -> AbstractContextManager[None]:
+        """Set up the device for a run, and restore it afterwards."""
+
+    def recorder(self) -> Recorder | None:
+        """Return what records steps on the device, or None where every step runs operation by operation."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:

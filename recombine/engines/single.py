@@ -1,12 +1,19 @@
 """One process on one device."""
 
-import torch
-from torch import nn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import torch
+
+from recombine.cuda_graphs import CudaGraphs
 from recombine.engines.base import Engine
 from recombine.errors import UsageError
+from recombine.method import Method
+from recombine.recording import Recorder
 
 _IF_AVAILABLE = "cuda_if_available"
+_FULL, _TENSOR_CORES, _REDUCED = "float32", "tf32", "bfloat16"
 
 
 class SingleDevice(Engine):
@@ -14,28 +21,61 @@ class SingleDevice(Engine):
 
     Args:
         name: A torch device such as ``cpu`` or ``cuda:1``, or ``cuda_if_available``.
+        precision: How networks compute on a GPU: ``float32``, ``tf32`` or ``bfloat16``. On a CPU it changes nothing.
+        cuda_graphs: Whether a GPU repeats steps from recordings.
 
     Raises:
         UsageError: There is no such device on this machine.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, precision: str = _FULL, cuda_graphs: bool = True) -> None:
         self._device = find_device(name)
+        self._precision = precision
+        self._cuda_graphs = cuda_graphs
 
     @property
     def device(self) -> torch.device:
         """Where parameters and batches live."""
         return self._device
 
-    def place(self, module: nn.Module) -> None:
-        """Move a module to the device."""
-        module.to(self._device)
+    def place(self, method: Method) -> None:
+        """Move a method to the device."""
+        method.to(self._device)
+        if self._precision == _REDUCED and self._device.type == "cuda":
+            for mapping in method.mappings.values():
+                mapping.reduced_precision = torch.bfloat16
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Let float32 mean float32 on a GPU, also where torch would take fewer bits, or TF32 if the method says so."""
+        backends = _float32_backends()
+        before = [backend.fp32_precision for backend in backends]
+        try:
+            if self._device.type == "cuda":
+                for backend in backends:
+                    backend.fp32_precision = "tf32" if self._precision == _TENSOR_CORES else "ieee"
+            yield
+        finally:
+            for backend, precision in zip(backends, before, strict=True):
+                if backend.fp32_precision != precision:
+                    backend.fp32_precision = precision
+
+    def recorder(self) -> Recorder | None:
+        """Return what records CUDA graphs, on a GPU."""
+        return CudaGraphs() if self._cuda_graphs and self._device.type == "cuda" else None
 
     def describe(self) -> str:
         """Return the device in words."""
         if self._device.type == "cuda":
-            return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
-        return f"{self._device} ({torch.get_num_threads()} threads)"
+            return f"{self._device} ({torch.cuda.get_device_name(self._device)}, {self._precision})"
+        unused = "" if self._precision == _FULL else f"; {self._precision} is for GPUs, here it is float32"
+        return f"{self._device} ({torch.get_num_threads()} threads{unused})"
+
+
+def _float32_backends() -> tuple[Any, ...]:
+    """Return what decides how many bits of a float32 number count on a GPU: in matrix products, cuDNN's layers."""
+    cudnn: Any = torch.backends.cudnn
+    return torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn
 
 
 def find_device(name: str) -> torch.device:

@@ -1,10 +1,12 @@
 """Preventing cluster degeneracy by maximizing the entropy of soft assignments."""
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
 from recombine.step import Step
@@ -28,6 +30,11 @@ class AssignmentEntropy(DesignPattern):
 
     classifier: Mapping | None
     batch_augmentation: str
+
+    def recording_key(self, clock: Clock) -> Hashable:
+        """Return an empty key: the losses depend on tensors alone."""
+        del clock
+        return ()
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``assignment_entropy``, ln K minus the entropy of the clusters' masses."""

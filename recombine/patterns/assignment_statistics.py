@@ -1,9 +1,11 @@
 """Learning invariance to transformations by using assignment statistics vectors and data augmentation."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from recombine.clock import Clock
 from recombine.contrast import nt_xent
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
@@ -35,6 +37,11 @@ class AssignmentStatistics(DesignPattern):
     batch_augmentation_2: str
     temperature_parameter: float
     classifier: Mapping | None
+
+    def recording_key(self, clock: Clock) -> Hashable:
+        """Return an empty key: the losses depend on tensors alone."""
+        del clock
+        return ()
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``assignment_statistics``, the mean over the 2K anchors."""

@@ -1,6 +1,7 @@
 """The contract of design patterns: reusable losses and training ingredients."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import Any
 
 from torch import Tensor
@@ -32,6 +33,16 @@ class DesignPattern(ABC):
     def after_step(self, step: Step) -> None:
         """Update state after the optimizers stepped."""
         del step
+
+    def recording_key(self, clock: Clock) -> Hashable | None:
+        """Return what decides the losses beside tensors, where :meth:`losses` can be recorded and repeated; else None.
+
+        A recording repeats the same operations on the same memory. A pattern can be recorded if ``losses`` depends on
+        views, networks, and own tensors that keep their memory, and on Python values only as far as this key tells
+        them apart; if it draws from torch's global generators alone; and if it waits for no result of the device.
+        """
+        del clock
+        return None
 
     def stage_starts(self) -> tuple[int, ...]:
         """Return the iterations at which the pattern begins to work differently, 0 among them."""

@@ -1,6 +1,6 @@
 """Facilitating the training of a feature extractor by using layer-wise pretraining."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from collections.abc import Mapping as Dictionary
 from contextlib import contextmanager
 from itertools import accumulate
@@ -73,6 +73,10 @@ class LayerWisePretraining(DesignPattern):
         decoded = self.decoder.run_layers(self._dropped(code), pair["decoder_layer_names"])
         errors = decoded - in_shape_of(decoded, clean, self.decoder)
         return {"layer_wise_pretraining": errors.square().sum() / len(clean)}
+
+    def recording_key(self, clock: Clock) -> Hashable:
+        """Return which layer pair is being trained."""
+        return self._pair_at(clock)
 
     def stage_starts(self) -> tuple[int, ...]:
         """Return the iterations at which a layer pair begins, and the one at which all are trained."""

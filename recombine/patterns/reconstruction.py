@@ -1,9 +1,11 @@
 """Training a feature extractor through reconstruction of samples."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from recombine.clock import Clock
 from recombine.decoding import in_shape_of
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
@@ -36,6 +38,11 @@ class Reconstruction(DesignPattern):
     decoder: Mapping
     loss_reduction_method: str
     batch_augmentation: str
+
+    def recording_key(self, clock: Clock) -> Hashable:
+        """Return an empty key: the losses depend on tensors alone."""
+        del clock
+        return ()
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``reconstruction``, the squared error."""

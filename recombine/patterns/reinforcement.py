@@ -1,13 +1,14 @@
 """Encouraging cluster formation by reinforcing the current assignment of samples to clusters."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from recombine.clock import Clock
 from recombine.decoding import decode, in_shape_of
 from recombine.distances import squared_distances
 from recombine.mapping import Mapping
@@ -70,6 +71,11 @@ class Reinforcement(DesignPattern):
     associated_decoder: Mapping | None
     classifier: Mapping | None
     batch_augmentation: str
+
+    def recording_key(self, clock: Clock) -> Hashable:
+        """Return an empty key: the losses depend on tensors alone."""
+        del clock
+        return ()
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``reinforcement``, the sum over the selected pairs divided by the batch size."""
@@ -169,7 +175,7 @@ class _Pairs:
 
 def _only_highest(scores: Tensor) -> Tensor:
     """Return, for ``scores (B, K)``, whether each is the highest of its row (the first such), ``(B, K)``."""
-    return functional.one_hot(scores.argmax(1), scores.shape[1]).bool()
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, scores.argmax(1, keepdim=True), True)
 
 
 def _given(option: _Option | None) -> _Option:

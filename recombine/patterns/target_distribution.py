@@ -1,15 +1,19 @@
 """Encouraging cluster formation by minimizing the divergence between current and target assignment distribution."""
 
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
 from recombine.step import Forward, Step
+
+_BLOCK_ELEMENTS = 2**22
 
 
 class TargetDistribution(DesignPattern):
@@ -48,6 +52,7 @@ class TargetDistribution(DesignPattern):
         """Recompute the target ``(N, K)`` if it is time."""
         due = step.clock.iteration % self.target_distribution_recalculation_interval == 0
         if due or step.centroids_changed or self._target is None:
+            self._target = None  # two of them need not be held at once
             self._target = target_of(step.full_pass(self._plain_log_probs))
         self._target = self._target.to(step.index.device)
 
@@ -63,6 +68,11 @@ class TargetDistribution(DesignPattern):
         target = self._target[step.index].to(log_probs.dtype)
         return {"target_distribution": functional.kl_div(log_probs, target, reduction="batchmean")}
 
+    def recording_key(self, clock: Clock) -> Hashable:
+        """Return where the target lies: a recording reads that memory."""
+        del clock
+        return self._target.data_ptr() if self._target is not None else ()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the target ``(N, K)``, or None before the first iteration."""
         return {"target": self._target}
@@ -76,7 +86,13 @@ class TargetDistribution(DesignPattern):
 
 
 def target_of(log_probs: Tensor) -> Tensor:
-    """Return the target distribution p ``(N, K)``, a constant, of log soft assignments ``log q (N, K)``."""
-    log_q = log_probs.detach()
-    log_frequencies = log_q.logsumexp(0).clamp_min(math.log(torch.finfo(log_q.dtype).tiny))
-    return (2 * log_q - log_frequencies).softmax(1)
+    """Turn log soft assignments ``log q (N, K)`` into the target distribution p ``(N, K)``, and return it.
+
+    It is written over ``log_probs``, in blocks of samples: beside the result, little memory is needed.
+    """
+    blocks = torch.split(log_probs.detach(), max(1, _BLOCK_ELEMENTS // log_probs.shape[1]))
+    log_frequencies = torch.stack([block.logsumexp(0) for block in blocks]).logsumexp(0)
+    log_frequencies.clamp_min_(math.log(torch.finfo(log_probs.dtype).tiny))
+    for block in blocks:
+        block.copy_((2 * block - log_frequencies).softmax(1))
+    return log_probs.detach()

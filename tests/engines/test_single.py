@@ -4,6 +4,8 @@ from torch import nn
 
 from recombine.engines.single import SingleDevice, find_device
 from recombine.errors import UsageError
+from recombine.mapping import Mapping
+from recombine.method import Method
 
 
 def test_a_device_by_name():
@@ -33,14 +35,51 @@ def test_an_absent_gpu_is_told(monkeypatch):
         find_device("cuda:1")
 
 
-def test_places_modules_and_describes_itself():
-    engine, module = SingleDevice("cpu"), nn.Linear(2, 2)
-    engine.place(module)
-    assert module.weight.device == engine.device == torch.device("cpu")
+def _method():
+    mapping = Mapping("encoder", "feature_extractor", [("linear", nn.Linear(3, 2)), ("norm", nn.LayerNorm(2))])
+    return Method([mapping], nn.Module())
+
+
+def test_places_methods_and_describes_itself():
+    engine, placed = SingleDevice("cpu"), _method()
+    engine.place(placed)
+    assert placed.mappings["encoder"].layer("linear").weight.device == engine.device == torch.device("cpu")
     assert engine.describe() == f"cpu ({torch.get_num_threads()} threads)"
 
 
-def test_a_gpu_is_described_by_its_name(monkeypatch):
+def _on_a_gpu(monkeypatch, precision):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
-    assert SingleDevice("cuda_if_available").describe() == "cuda (Some GPU)"
+    monkeypatch.setattr(nn.Module, "to", lambda module, device: module)
+    return SingleDevice("cuda_if_available", precision)
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_a_gpu_is_described_by_its_name(monkeypatch, precision):
+    assert _on_a_gpu(monkeypatch, precision).describe() == f"cuda (Some GPU, {precision})"
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")])
+def test_float32_is_what_the_method_says_on_a_gpu(monkeypatch, precision, expected):
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+    before = [backend.fp32_precision for backend in backends]
+    with _on_a_gpu(monkeypatch, precision).computing():
+        assert [backend.fp32_precision for backend in backends] == [expected] * 3
+    assert [backend.fp32_precision for backend in backends] == before
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", None), ("tf32", None), ("bfloat16", torch.bfloat16)])
+def test_networks_are_told_their_precision_on_a_gpu(monkeypatch, precision, expected):
+    placed = _method()
+    _on_a_gpu(monkeypatch, precision).place(placed)
+    assert placed.mappings["encoder"].reduced_precision == expected
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_precision_changes_nothing_on_a_cpu(precision):
+    engine, placed, samples = SingleDevice("cpu", precision), _method(), torch.rand(4, 3)
+    before = placed.mappings["encoder"](samples)
+    engine.place(placed)
+    with engine.computing():
+        assert torch.equal(placed.mappings["encoder"](samples), before)
+    assert engine.describe().endswith(f"threads; {precision} is for GPUs, here it is float32)")
