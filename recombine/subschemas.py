@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -11,6 +12,8 @@ from recombine import schemas
 from recombine.pointers import escaped
 
 JsonObject = dict[str, Any]
+
+_CONDITIONS: dict[int, tuple[JsonObject, Draft202012Validator]] = {}
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,19 @@ def applicable(subschema: Subschema, value: Any) -> Iterator[Subschema]:
     for part in schema.get("allOf", []):
         yield from applicable(subschema.child(part), value)
     if "if" in schema:
-        branch = "then" if Draft202012Validator(schema["if"]).is_valid(value) else "else"
+        branch = "then" if _validator(schema).is_valid(value) else "else"
         yield from applicable(subschema.child(schema.get(branch, {})), value)
 
 
+def _validator(schema: JsonObject) -> Draft202012Validator:
+    """Return what judges the condition of a schema; kept, with its schema, so that the schema keeps its identity."""
+    kept = _CONDITIONS.get(id(schema))
+    if kept is None or kept[0] is not schema:
+        kept = _CONDITIONS[id(schema)] = (schema, Draft202012Validator(schema["if"]))
+    return kept[1]
+
+
+@cache
 def resolve(file: str, reference: str) -> Subschema:
     """Return what a ``$ref`` in ``file`` points to."""
     target, _, pointer = reference.partition("#")
