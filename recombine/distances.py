@@ -27,7 +27,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _full_precision(device_type: str) -> AbstractContextManager[object]:
-    """Switch autocast off where the device knows it; the meta device, on which shapes are planned, does not."""
-    if torch.amp.is_autocast_available(device_type):
+    """Switch autocast off where it is on; the meta device, on which shapes are planned, does not know it."""
+    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()

@@ -110,7 +110,7 @@ def train_step(phase: Phase) -> list[LossValue]:
     working = [objective for objective in phase.objectives if objective.works_in(clock.iteration)]
     views = {view for objective in working for view in objective.views}
     batch = phase.data.training_batch(clock.phase, clock.iteration, views)
-    step = Step(method.train(), batch, clock, phase.context, phase.plan.at(clock))
+    step = Step(method if method.training else method.train(), batch, clock, phase.context, phase.plan.at(clock))
     step.seed()
     for objective in working:
         objective.pattern.before_step(step)
