@@ -31,7 +31,7 @@ _STRATEGY_KEYS = ("type", "description", "associated_feature_extractor_name")
 def build_data(config: DatasetConfig, samples: Samples, seed: int, device: torch.device) -> Data:
     """Return a dataset as batches of named views on a device."""
     views = {PLAIN_VIEW: config.transforms, **{v["name"]: v["transforms"] for v in config.batch_augmentations}}
-    options = BatchOptions(config.batch_size, config.shuffle, config.drop_last, seed)
+    options = BatchOptions(config.batch_size, config.shuffle, config.drop_last, seed, config.fuse, config.num_workers)
     return Data(config.name, samples, views, options, device)
 
 

@@ -48,7 +48,7 @@ class DatasetConfig:
     shuffle: bool
     drop_last: bool
     pin_memory: bool
-    num_workers: int
+    num_workers: int | None
     index_of_first_sample_to_use: int | None
     index_of_last_sample_to_use: int | None
     arguments: Block

@@ -1,5 +1,6 @@
 """The samples of one dataset as batches of named views, as a pure function of (seed, dataset, phase, iteration)."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,19 @@ from torch import Tensor
 
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
+from recombine.memory import memory_budget
 from recombine.randomness import generator
 from recombine.step import PLAIN_VIEW, Batch
-from recombine.views.base import View
+from recombine.view import View, seeds
+from recombine.workers import Pending, Workers, worker_count
 
 _CACHE_LIMIT_BYTES = 2**30
 _CHUNK = 1024
+_DEVICE_SHARE = 0.5
+_TIMED = 4
+_MILLISECONDS = 1000
+
+Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -26,12 +34,43 @@ class BatchOptions:
         shuffle: Whether every epoch has an order of its own; else the natural order.
         drop_last: Whether an incomplete last batch of an epoch is left out of training.
         seed: The run's seed.
+        fuse: Whether consecutive geometric transforms of a view share one sampling grid.
+        num_workers: Processes that transform one sample after the other; None: as many as there is use for.
     """
 
     batch_size: int
     shuffle: bool
     drop_last: bool
     seed: int
+    fuse: bool = True
+    num_workers: int | None = None
+
+
+@dataclass(frozen=True)
+class SlowView:
+    """A view that runs sample by sample through torchvision.
+
+    Attributes:
+        name: The view.
+        reason: Why it has no batch form.
+        milliseconds: What one sample takes.
+        num_workers: Number of processes that share the work; 0: the main process does it.
+        obstacle: Why no process could be started, or None.
+    """
+
+    name: str
+    reason: str
+    milliseconds: float
+    num_workers: int
+    obstacle: str | None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A batch to be computed: which samples, and the name of the random draws of each view."""
+
+    index: Tensor
+    keys: Mapping[str, Key]
 
 
 class Data:
@@ -65,12 +104,15 @@ class Data:
         self.name = name
         self.options = options
         self.device = device
-        self.views = {view: View(view, transforms, samples) for view, transforms in views.items()}
+        self.views = {view: View(view, transforms, samples, options.fuse) for view, transforms in views.items()}
         self._samples = samples
         self._fits: dict[str, bool] = {}
         self._sources: dict[str, Tensor] = {}
-        self._raw: dict[torch.device, Tensor] = {}
+        self._raw: Tensor | None = None
         self._order: tuple[tuple[str, int], Tensor] | None = None
+        slow = {name: view.per_sample for name, view in self.views.items()}
+        self._workers = Workers({name: transforms for name, transforms in slow.items() if transforms is not None})
+        self._ahead: dict[Key, Pending] = {}
 
     @property
     def num_samples(self) -> int:
@@ -93,11 +135,19 @@ class Data:
         whole, rest = divmod(self.num_samples, self.options.batch_size)
         return whole if self.options.drop_last or rest == 0 else whole + 1
 
-    @property
-    def slow_views(self) -> tuple[tuple[str, str], ...]:
-        """Views that run sample by sample through torchvision, each with the reason."""
+    def start_workers(self) -> tuple[SlowView, ...]:
+        """Start the processes for the views that run sample by sample, and return what these cost.
+
+        Without a call the main process does their work; the bits are the same.
+        """
+        self._workers.start(worker_count(self.options.num_workers))
         reasons = [(name, view.fallback_reason) for name, view in self.views.items()]
-        return tuple((name, reason) for name, reason in reasons if reason is not None)
+        return tuple(self._slow_view(name, reason) for name, reason in reasons if reason is not None)
+
+    def close(self) -> None:
+        """End the processes, if there are any."""
+        self._ahead = {}
+        self._workers.close()
 
     def never_trained(self) -> range:
         """Return the positions of the samples that no batch ever holds: the dropped tail of an unshuffled dataset."""
@@ -125,21 +175,31 @@ class Data:
             iteration: Index of the iteration in the phase, from 0.
             views: Names of the views to compute.
         """
-        epoch, position = divmod(iteration, self.batches_per_epoch)
-        start = position * self.options.batch_size
-        index = self._epoch_order(phase, epoch)[start : start + self.options.batch_size]
-        key = (self.name, phase)
-        return Batch(index, {view: self._view(view, index, (*key, view, iteration)) for view in sorted(views)})
+        request = self._request(phase, iteration, views)
+        batch = self._batch(request, self._begun(request, self._ahead))
+        self._ahead = self._begun(self._request(phase, iteration + 1, views), {}) if self._workers.count else {}
+        return batch
+
+    def excerpt(self, views: Collection[str], size: int) -> Batch:
+        """Return the first ``size`` samples, or all, in the named views and the plain one, on the CPU, for trials."""
+        index = torch.arange(min(size, self.num_samples))
+        values = self._samples.take(index)
+        key = (self.name, "excerpt")
+        draws = {view: generator(self.options.seed, "view", *key, view) for view in sorted({*views, PLAIN_VIEW})}
+        return Batch(index, {view: self.views[view](values, own) for view, own in draws.items()})
 
     def evaluation_batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once in natural order, in the plain view; the last batch may be smaller.
 
         A plain view with random transforms gets parameters that are the same in every pass with this batch size.
         """
+        ahead: dict[Key, Pending] = {}
         for start in range(0, self.num_samples, batch_size):
-            index = torch.arange(start, min(start + batch_size, self.num_samples), device=self.device)
-            key = (self.name, "evaluation", PLAIN_VIEW, start)
-            yield Batch(index, {PLAIN_VIEW: self._view(PLAIN_VIEW, index, key)})
+            request = self._evaluation_request(start, batch_size)
+            batch = self._batch(request, self._begun(request, ahead))
+            following = self._evaluation_request(start + batch_size, batch_size)
+            ahead = self._begun(following, {}) if self._workers.count and len(following.index) > 0 else {}
+            yield batch
 
     def _epoch_order(self, phase: str, epoch: int) -> Tensor:
         """Return the order ``(N,)`` in which an epoch visits the samples; that of the current epoch is remembered."""
@@ -154,19 +214,60 @@ class Data:
         draws = generator(self.options.seed, "order", self.name, phase, epoch)
         return torch.randperm(self.num_samples, generator=draws)
 
-    def _view(self, name: str, index: Tensor, key: tuple[str | int, ...]) -> Tensor:
+    def _request(self, phase: str, iteration: int, views: Collection[str]) -> _Request:
+        epoch, position = divmod(iteration, self.batches_per_epoch)
+        start = position * self.options.batch_size
+        index = self._epoch_order(phase, epoch)[start : start + self.options.batch_size]
+        return _Request(index, {view: (self.name, phase, view, iteration) for view in sorted(views)})
+
+    def _evaluation_request(self, start: int, batch_size: int) -> _Request:
+        index = torch.arange(start, max(start, min(start + batch_size, self.num_samples)), device=self.device)
+        return _Request(index, {PLAIN_VIEW: (self.name, "evaluation", PLAIN_VIEW, start)})
+
+    def _begun(self, request: _Request, begun: Mapping[Key, Pending]) -> dict[Key, Pending]:
+        """Return the slow views of a request in the making: those that were begun before, and the rest begun now."""
+        slow = {key: self.views[name] for name, key in request.keys.items() if self._is_slow(self.views[name])}
+        return {key: begun.get(key) or self._submitted(view, request.index, key) for key, view in slow.items()}
+
+    def _submitted(self, view: View, index: Tensor, key: Key) -> Pending:
+        draws = generator(self.options.seed, "view", *key)
+        return self._workers.submit(view.name, self._take(view, index), seeds(len(index), draws))
+
+    def _batch(self, request: _Request, begun: Mapping[Key, Pending]) -> Batch:
+        """Return the batch of a request whose slow views are begun."""
+        views = {}
+        for name, key in request.keys.items():
+            slow = begun.get(key)
+            values = self._view(name, request.index, key) if slow is None else self.views[name].gathered(slow)
+            views[name] = values.to(self.device)
+        return Batch(request.index, views)
+
+    def _view(self, name: str, index: Tensor, key: Key) -> Tensor:
         """Return view ``name`` ``(B, ...)`` of the samples ``index``; ``key`` names its random draws."""
         view = self.views[name]
         prepared = self._prepared(view, index) if self._is_prepared(view) else view.prepare(self._take(view, index))
-        return view.finish(prepared, generator(self.options.seed, "view", *key)).to(self.device)
+        return view.finish(prepared, generator(self.options.seed, "view", *key))
+
+    def _is_slow(self, view: View) -> bool:
+        """Whether the view runs sample by sample each time it is asked for."""
+        return view.per_sample is not None and not self._is_prepared(view)
+
+    def _slow_view(self, name: str, reason: str) -> SlowView:
+        """Return what a view costs that runs sample by sample, timed on a few samples."""
+        view, values = self.views[name], self._samples.take(torch.arange(min(_TIMED, self.num_samples)))
+        view(values, generator(self.options.seed, "view", self.name, "time", name))
+        started = time.perf_counter()
+        view(values, generator(self.options.seed, "view", self.name, "time", name))
+        milliseconds = (time.perf_counter() - started) / len(values) * _MILLISECONDS
+        return SlowView(name, reason, milliseconds, self._workers.count, self._workers.obstacle)
 
     def _take(self, view: View, index: Tensor) -> Tensor | list[Tensor]:
         """Return the raw samples ``index`` where the view works: on the device, or on the CPU for torchvision."""
         if self._samples.is_ragged or view.fallback_reason is not None:
             return self._samples.take(index.cpu())
-        if self.device not in self._raw:
-            self._raw[self.device] = self._samples.tensor().to(self.device)
-        return self._raw[self.device].index_select(0, index)
+        if self._raw is None:
+            self._raw = _near(self._samples.tensor(), self.device)
+        return self._raw.index_select(0, index.to(self._raw.device)).to(self.device)
 
     def _is_prepared(self, view: View) -> bool:
         """Whether the view's deterministic part is computed once for all samples and kept."""
@@ -181,8 +282,31 @@ class Data:
     def _prepared(self, view: View, index: Tensor) -> Tensor:
         """Return the deterministic part of a view ``(B, ...)`` from what is computed once for all samples."""
         if view.name not in self._sources:
-            starts = range(0, self.num_samples, _CHUNK)
-            chunks = [torch.arange(start, min(start + _CHUNK, self.num_samples)) for start in starts]
-            done = [view.prepare(self._take(view, chunk.to(self.device))) for chunk in chunks]
-            self._sources[view.name] = torch.cat([part for part in done if isinstance(part, Tensor)]).to(self.device)
+            self._sources[view.name] = self._prepared_whole(view)
         return self._sources[view.name].index_select(0, index)
+
+    def _prepared_whole(self, view: View) -> Tensor:
+        """Return the deterministic part of a view of all samples, ``(N, ...)``, on the device."""
+        whole = torch.empty(0)
+        for start in range(0, self.num_samples, _CHUNK):
+            chunk = torch.arange(start, min(start + _CHUNK, self.num_samples), device=self.device)
+            part = self._prepared_part(view, chunk)
+            if start == 0:
+                whole = torch.empty((self.num_samples, *part.shape[1:]), dtype=part.dtype, device=self.device)
+            whole[start : start + len(part)] = part
+        return whole
+
+    def _prepared_part(self, view: View, index: Tensor) -> Tensor:
+        """Return the deterministic part of a view of the samples ``index``."""
+        values = self._take(view, index)
+        if view.per_sample is None:
+            return torch.as_tensor(view.prepare(values))
+        return view.gathered(self._workers.submit(view.name, values, [0] * len(index)))
+
+
+def _near(values: Tensor, device: torch.device) -> Tensor:
+    """Return samples ``(N, ...)`` on the device if they take at most half of its free memory, else where they are."""
+    if device.type == "cpu":
+        return values
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_budget()
+    return values.to(device) if values.nbytes <= free * _DEVICE_SHARE else values

@@ -1,11 +1,13 @@
 """Passes over a whole dataset, and scores against its labels."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from recombine.data import Data
 from recombine.errors import DivergedError
@@ -15,6 +17,7 @@ from recombine.randomness import global_generator
 from recombine.step import Forward
 
 _LEAST_BATCH = 1024
+_BATCH_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,45 @@ def full_pass(method: Method, data: Data, compute: Callable[[Forward], Tensor]) 
     """Return ``compute`` over every sample of a dataset in natural order, ``(N, ...)``, in evaluation mode.
 
     Functions that draw in evaluation mode as well (``dropout`` of torch.nn.functional) draw the same in every pass,
-    and leave the draws of the training alone.
+    and leave the draws of the training alone. The result is an ordinary tensor of the caller's own.
     """
-    parts = []
+    return _full_passes(method, data, lambda forward: (compute(forward),))[0]
+
+
+def _full_passes(method: Method, data: Data, compute: Callable[[Forward], Sequence[Tensor]]) -> list[Tensor]:
+    """Return each of the tensors of ``compute`` over every sample, ``(N, ...)``; nothing else of that size is made."""
+    results: list[Tensor] = []
+    start = 0
     with evaluation_mode(method), global_generator(data.options.seed, "evaluation", data.name):
-        for batch in data.evaluation_batches(max(data.options.batch_size, _LEAST_BATCH)):
-            parts.append(compute(Forward(method, batch)))
-    return torch.cat(parts)
+        for batch in data.evaluation_batches(batch_size(data)):
+            with _inference(method):
+                parts = compute(Forward(method, batch))
+            results = results or [part.new_empty((data.num_samples, *part.shape[1:])) for part in parts]
+            for result, part in zip(results, parts, strict=True):
+                result[start : start + len(part)] = part
+            start += len(batch.index)
+    return results
+
+
+def batch_size(data: Data) -> int:
+    """Return how many samples of a dataset go through the networks at once in a full pass.
+
+    At least as many as in training, and 1024, and as many as make 16 MiB of the plain view: the outputs of the layers
+    are some times as large. It is the same on every device, so that a random plain view is the same, too.
+    """
+    sample = math.prod(data.sample_shape()) * torch.float32.itemsize
+    return max(data.options.batch_size, _LEAST_BATCH, _BATCH_BYTES // max(sample, 1))
+
+
+def _inference(method: Method) -> AbstractContextManager[object]:
+    """Leave out what only gradients need.
+
+    A lazy layer that no input has reached yet gets its parameters in the pass, and these are to be trained later:
+    tensors made in inference mode could not be.
+    """
+    if any(is_lazy(tensor) for tensor in (*method.parameters(), *method.buffers())):
+        return torch.no_grad()
+    return torch.inference_mode()
 
 
 def features(method: Method, data: Data, mapping_name: str) -> Tensor:
@@ -73,20 +108,20 @@ def evaluate(method: Method, data: Data) -> Evaluation | None:
     """
     if not method.assignment.is_ready:
         return None
-    table = full_pass(method, data, _row)
-    confidence, clusters = table[:, 0].float().cpu(), table[:, 1].long().cpu()
+    clusters, confidence, *rest = (column.cpu() for column in _full_passes(method, data, _columns))
     if not torch.isfinite(confidence).all():
         raise DivergedError(f'the assignments of dataset "{data.name}" are NaN or infinite: the training diverged')
     if data.labels is None:
         return Evaluation(clusters, confidence, None)
-    labels, rest = data.labels.numpy(), table[:, 2:].long().cpu().numpy()
-    candidates = {name: score(labels, rest[:, i]) for i, name in enumerate(method.assignment.candidate_names)}
+    labels = data.labels.numpy()
+    names = method.assignment.candidate_names
+    candidates = {name: score(labels, column.numpy()) for name, column in zip(names, rest, strict=True)}
     return Evaluation(clusters, confidence, score(labels, clusters.numpy()), candidates)
 
 
-def _row(forward: Forward) -> Tensor:
-    """Return confidence, cluster and the candidates' clusters as one table ``(B, 2 + candidates)``, float64."""
+def _columns(forward: Forward) -> list[Tensor]:
+    """Return clusters, int64, confidence, float32, and the candidates' clusters, int32, each ``(B,)``."""
     strategy = forward.method.assignment
     assignment = strategy.assign(forward)
-    columns = [assignment.confidence, assignment.labels, *strategy.candidates(forward).values()]
-    return torch.stack([column.double() for column in columns], 1)
+    candidates = [labels.int() for labels in strategy.candidates(forward).values()]
+    return [assignment.labels.long(), assignment.confidence.float(), *candidates]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 _CUBIC = -0.5
 _CUBIC_RADIUS = 2
-_TIE = 1e-4
+NEAREST_TIE = 1e-4
 
 
 class Boxes(NamedTuple):
@@ -89,6 +89,29 @@ def crop_and_resize(images: Tensor, boxes: Boxes, size: tuple[int, int], kernel:
     return result.clamp_(0, 1) if kernel.clip else result
 
 
+def edges(boxes: Boxes, height: int, width: int) -> Tensor:
+    """Return the edges of boxes as ``(B, 2, 2)``, float64: left and right, then top and bottom, from the middle.
+
+    Args:
+        boxes: Parts of the images.
+        height: Pixels of a column of the images.
+        width: Pixels of a row.
+    """
+    left, top = boxes.left.double() - width / 2, boxes.top.double() - height / 2
+    return torch.stack([left, left + boxes.width, top, top + boxes.height], 1).view(-1, 2, 2)
+
+
+def whole(height: int, width: int) -> Tensor:
+    """Return the edges ``(1, 2, 2)`` of whole images, float64: left and right, then top and bottom, from the middle."""
+    return torch.tensor([[[-width / 2, width / 2], [-height / 2, height / 2]]], dtype=torch.float64)
+
+
+def stretching(part: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return matrices ``(B, 2, 3)``, float64, from images of ``size`` to the parts ``(B, 2, 2)`` that fill them."""
+    factor = (part[:, :, 1] - part[:, :, 0]) / torch.tensor([size[1], size[0]], dtype=torch.float64)
+    return torch.cat([torch.diag_embed(factor), part.mean(2, keepdim=True)], 2)
+
+
 class AffineParameters(NamedTuple):
     """Maps of the image plane, one for each sample; each ``(B,)``, float64.
 
@@ -157,7 +180,7 @@ def affine(images: Tensor, matrices: Tensor, sampling: Sampling) -> Tensor:
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = (torch.arange(height, device=images.device) - (height - 1) / 2).view(1, -1, 1)
     halves = torch.tensor([[width / 2], [height / 2]], dtype=torch.float64)
-    tie = torch.tensor([0, 0, _TIE if sampling.mode == "nearest" else 0])
+    tie = torch.tensor([0, 0, NEAREST_TIE if sampling.mode == "nearest" else 0])
     m = ((matrices + tie) / halves).float().to(images.device).view(-1, 6, 1, 1).unbind(1)
     grid = images.new_empty(len(images), height, width, 2)
     torch.add(m[0] * x, m[1] * y + m[2], out=grid[..., 0])

@@ -1,6 +1,7 @@
 """The training loop: a method runs its datasets, a dataset its phases, a phase its iterations."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +51,10 @@ def run_method(run: Run) -> list[Scored]:
     scored: list[Scored] = []
     with run.engine.computing(), global_generator(run.config.seed, "run"):
         for dataset in run.config.datasets:
-            data = build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)
-            if state is None or dataset.reinitialize_mappings:
-                state = new_state(run, dataset, data)
-            scored.append(run_dataset(run, dataset, data, state))
+            with closing(build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)) as data:
+                if state is None or dataset.reinitialize_mappings:
+                    state = new_state(run, dataset, data)
+                scored.append(run_dataset(run, dataset, data, state))
     return scored
 
 
@@ -66,8 +67,9 @@ def new_state(run: Run, dataset: DatasetConfig, data: Data) -> RunState:
 
 def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scored:
     """Run the phases of a dataset, then score it."""
+    seen = DatasetView(dataset, data.num_samples, data.never_trained(), data.start_workers())
     for callback in run.callbacks:
-        callback.dataset_started(DatasetView(dataset, data.num_samples, data.never_trained(), data.slow_views))
+        callback.dataset_started(seen)
     for config in run.config.phases_of(dataset):
         run_phase(run, dataset, config, data, state)
     evaluation = evaluate(state.method, data)

@@ -4,7 +4,6 @@ Datasets are opened, networks are built, and every pattern goes through one smal
 that are absent and settings that the data cannot meet are found here and not hours later.
 """
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from recombine.datasets.base import Samples
 from recombine.errors import DataError, MappingError, ParameterFileError
 from recombine.evaluate import evaluation_mode
 from recombine.factory import REFUSALS
+from recombine.memory import physical_memory
 from recombine.method import Method
 from recombine.parameter_files import check_parameters
 from recombine.places import Places
@@ -130,7 +130,7 @@ class Preflight:
 
     def _memory_findings(self) -> Iterator[Finding]:
         """Yield the mappings whose parameters alone need more memory than there is, before any is allocated."""
-        memory = _physical_memory()
+        memory = physical_memory()
         for config in self.config.mappings:
             with torch.device("meta"):
                 layers = [factory.build_layer(block) for block in config.layers]
@@ -223,13 +223,6 @@ def _place(config: MethodConfig, key: str, name: str) -> str:
     """Return the pointer of the block called ``name`` in the file's list ``key``."""
     names = [block["name"] for block in config.resolved[key]]
     return f"/{key}/{names.index(name)}"
-
-
-def _physical_memory() -> float:
-    """Return the memory of this machine in bytes; infinity where it does not tell."""
-    if not hasattr(os, "sysconf"):
-        return math.inf
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def size_findings(dataset: DatasetConfig, num_samples: int, place: str) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import os
 import platform
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,16 +18,19 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from recombine.callbacks.base import Scored
 from recombine.config import MethodConfig
 from recombine.errors import UsageError
-from recombine.files import safe_name, write_json, write_text
+from recombine.evaluate import Evaluation
+from recombine.files import safe_name, write_beside, write_json
 from recombine.metrics import Scores
 
 Status = Literal["finished", "failed", "interrupted"]
 _PACKAGES = ("recombine", "torch", "torchvision", "numpy", "scikit-learn", "scipy", "jsonschema")
 _RESERVED = ("checkpoints",)
+_ROWS = 2**16
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
     if evaluation is not None:
         stem = safe_name(dataset.name)
         path = _free_path(folder, f"{stem}_" if stem in _RESERVED else stem) / "assignments.csv"
-        write_text(path, _assignments(evaluation.clusters.tolist(), evaluation.confidence.tolist(), scored.labels))
+        write_beside(path, partial(_write_assignments, evaluation, scored.labels))
     return DatasetResult(
         dataset.name,
         scored.num_samples,
@@ -182,13 +185,16 @@ def _free_path(folder: Path, stem: str) -> Path:
     return path
 
 
-def _assignments(clusters: list[int], confidence: list[float], labels: list[int] | None) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["index", "cluster", "confidence", *(["label"] if labels is not None else [])])
-    for index, (cluster, sure) in enumerate(zip(clusters, confidence, strict=True)):
-        writer.writerow([index, cluster, f"{sure:.6g}", *([labels[index]] if labels is not None else [])])
-    return text.getvalue()
+def _write_assignments(evaluation: Evaluation, labels: Tensor | None, path: Path) -> None:
+    """Write the table of assignments, a block of rows at a time."""
+    columns = [evaluation.clusters, evaluation.confidence, *([labels] if labels is not None else [])]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["index", "cluster", "confidence", "label"][: 1 + len(columns)])
+        for start in range(0, len(evaluation.clusters), _ROWS):
+            blocks = [column[start : start + _ROWS].tolist() for column in columns]
+            blocks[1] = [f"{sure:.6g}" for sure in blocks[1]]
+            writer.writerows(zip(range(start, start + len(blocks[0])), *blocks, strict=True))
 
 
 def _version(package: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recombine.datasets.base import NotThereError, Request, Samples, Source, first_complete, image_tensor, stacked
+from recombine.datasets.base import NotThereError, Request, Samples, Source, first_complete, image_tensor
 from recombine.errors import DataError
+from recombine.mapped import gathered, tensor_over
 from recombine.torchvision_classes import parameters, refusal, refused_argument, resolve
 from recombine.torchvision_import import FAILURES
 
@@ -44,8 +45,8 @@ class TorchvisionSource(Source):
 
     def decode(self) -> Samples:
         """Decode every sample; DataError where one cannot be read."""
-        decoded = [self._from_array(part) or self._one_by_one(part) for part in self._parts]
-        return joined(decoded)
+        held = [samples for samples in map(self._from_array, self._parts) if samples is not None]
+        return joined(held) if len(held) == len(self._parts) else self._one_by_one()
 
     def _from_array(self, part: Any) -> Samples | None:
         """Return the samples from the arrays that the dataset holds, where these are what its items show.
@@ -66,11 +67,21 @@ class TorchvisionSource(Source):
         labels = _matching_labels(part, probes, wanted)
         return None if labels is None else _labelled(images, labels, part)
 
-    def _one_by_one(self, part: Any) -> Samples:
-        items = [self._item(part, position) for position in range(len(part))]
-        labels = [label for _, label in items]
-        values = stacked([image for image, _ in items])
-        return _labelled(values, None if None in labels else torch.tensor(labels, dtype=torch.int64), part)
+    def _one_by_one(self) -> Samples:
+        """Return the samples of all parts from their items; what does not fit in memory stays on disk."""
+        labels: list[int | None] = []
+        values = gathered(self._images(labels), len(self))
+        known = [label for label in labels if label is not None]
+        numbers = torch.tensor(known, dtype=torch.int64) if len(known) == len(labels) else None
+        return _labelled(values, numbers, self._parts[0])
+
+    def _images(self, labels: list[int | None]) -> Iterator[Tensor]:
+        """Yield the images of all parts, and append their labels to ``labels``."""
+        for part in self._parts:
+            for position in range(len(part)):
+                image, label = self._item(part, position)
+                labels.append(label)
+                yield image
 
     def _item(self, part: Any, position: int) -> tuple[Tensor, int | None]:
         try:
@@ -110,7 +121,7 @@ def joined(parts: list[Samples]) -> Samples:
     if len(parts) == 1:
         return parts[0]
     tensors = [part.values for part in parts if isinstance(part.values, Tensor)]
-    values: Tensor | list[Tensor]
+    values: Tensor | Sequence[Tensor]
     if len(tensors) == len(parts) and len({(one.shape[1:], one.dtype) for one in tensors}) == 1:
         values = torch.cat(tensors)
     else:
@@ -223,7 +234,7 @@ def _label(target: Any) -> int | None:
 
 def _laid_out(data: Any, probes: list[int], images: list[Tensor]) -> Tensor | None:
     """Return an array of images as ``(N, C, H, W)`` in the layout in which it shows ``images`` at ``probes``."""
-    tensor = data if isinstance(data, Tensor) else torch.from_numpy(np.array(data))
+    tensor = data if isinstance(data, Tensor) else tensor_over(np.ascontiguousarray(data))
     if tensor.dtype != torch.uint8:
         return None
     tensor = tensor.unsqueeze(1) if tensor.ndim == _GRAY_DIMENSIONS + 1 else tensor
@@ -242,7 +253,7 @@ def _matching_labels(part: Any, probes: list[int], wanted: list[int | None]) -> 
     return None
 
 
-def _labelled(values: Tensor | list[Tensor], labels: Tensor | None, part: Any) -> Samples:
+def _labelled(values: Tensor | Sequence[Tensor], labels: Tensor | None, part: Any) -> Samples:
     """Return samples with labels; negative labels, which mark unlabelled samples, mean that there are none."""
     if labels is None or int(labels.min()) < 0:
         return Samples(values)

@@ -384,3 +384,15 @@ def test_on_a_terminal_lines_are_not_broken(tmp_path, monkeypatch):
     output = re.sub(r"\x1b\[[?;\d]*[A-Za-z]|\r", "", output)
     assert 'Method "a :cat: [bold]", seed 0, on cpu' in output
     assert len([line for line in output.splitlines() if re.fullmatch(FINAL, line)]) == 1
+
+
+def test_validation_imports_no_package_that_it_does_not_need(tmp_path):
+    path = written(tmp_path, small())
+    code = (
+        "import sys, recombine.load, recombine.cli\n"
+        "try:\n    recombine.cli.main(['validate', sys.argv[1]])\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "print(sorted({'sklearn', 'scipy', 'torchvision'} & set(sys.modules)))"
+    )
+    status, output, errors = python("-c", code, path, cwd=ROOT)
+    assert (status, output.splitlines()[-1], errors) == (0, "[]", "")

@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 import torch
 
+from recombine import data
 from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples, open_dataset
 from recombine.errors import DataError
-from recombine.views.base import View
+from recombine.view import View
 from tests.views.compare import images
 
 DATA_ROOT = os.environ.get("RECOMBINE_DATA_ROOT")
 AFFINE = {"type": "RandomAffine", "degrees": 30}
-JITTER = {"type": "ColorJitter", "brightness": 0.5}
-VIEWS: dict[str, list[dict[str, Any]]] = {"plain": [], "a": [AFFINE], "b": [AFFINE], "slow": [JITTER]}
+ELASTIC = {"type": "ElasticTransform", "alpha": 30.0, "sigma": 2.0}
+VIEWS: dict[str, list[dict[str, Any]]] = {"plain": [], "a": [AFFINE], "b": [AFFINE], "slow": [ELASTIC]}
 
 
 def _data(count: int = 23, seed: int = 0, views: Any = None, **options: Any) -> Data:
@@ -80,6 +81,78 @@ def test_a_batch_depends_on_its_place_only() -> None:
         assert torch.equal(batch.views[view], again.views[view])
 
 
+SLOW_VIEWS = {
+    "plain": [{"type": "RandomAffine", "degrees": 9, "interpolation": "bilinear"}, ELASTIC],
+    "slow": [ELASTIC],
+    "still": [{"type": "Resize", "size": 9, "interpolation": "hamming"}],
+    "fast": [AFFINE],
+}
+
+
+def _seen(data: Data, iterations: list[int]) -> list[torch.Tensor]:
+    """Return the views of iterations, and of one evaluation after the first of them."""
+    batches = []
+    for iteration in iterations:
+        batches.append(data.training_batch("p", iteration, SLOW_VIEWS))
+        if iteration == iterations[0]:
+            batches += list(data.evaluation_batches(9))
+    return [values for batch in batches for values in batch.views.values()]
+
+
+def test_the_number_of_processes_changes_no_bit() -> None:
+    iterations = [0, 1, 2, 5, 3]
+    alone = _data(views=SLOW_VIEWS, num_workers=0)
+    assert {view.num_workers for view in alone.start_workers()} == {0}
+    expected = _seen(alone, iterations)
+    assert len(expected) == 5 * 4 + 3
+    for count in (1, 2):
+        data = _data(views=SLOW_VIEWS, num_workers=count)
+        assert [(view.name, view.num_workers, view.obstacle) for view in data.start_workers()] == [
+            ("plain", count, None),
+            ("slow", count, None),
+            ("still", count, None),
+        ]
+        found = _seen(data, iterations)
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+        assert set(data._ahead) == {("d", "p", "plain", 4), ("d", "p", "slow", 4)}
+        data.close()
+        assert torch.equal(data.training_batch("p", 0, ["slow"]).views["slow"], expected[2])
+
+
+def test_an_error_in_a_process_is_the_error_of_the_main_process() -> None:
+    views = {"plain": [ELASTIC, {"type": "RandomCrop", "size": 19}]}
+    texts = []
+    for count in (0, 1):
+        data = _data(views={**SLOW_VIEWS, **views}, num_workers=count)
+        data._workers.start(count)
+        with pytest.raises(DataError) as error:
+            next(data.evaluation_batches(4))
+        texts.append(str(error.value))
+        data.close()
+    assert texts[0] == texts[1]
+    assert texts[0].startswith('view "plain": a sample cannot be transformed: Required crop size (19, 19)')
+
+
+def test_without_a_start_there_are_no_processes() -> None:
+    data = _data(views=SLOW_VIEWS)
+    data.training_batch("p", 0, SLOW_VIEWS)
+    list(data.evaluation_batches(9))
+    assert data._workers._pool is None
+    assert data._ahead == {}
+
+
+def test_slow_views_say_what_they_cost() -> None:
+    (view,) = _data(num_workers=0).start_workers()
+    assert (view.name, view.reason, view.num_workers, view.obstacle) == (
+        "slow",
+        "ElasticTransform has no batch form",
+        0,
+        None,
+    )
+    assert 0 < view.milliseconds < 10_000
+    assert _data(views={"plain": []}, num_workers=3).start_workers() == ()
+
+
 def test_views_line_up_by_sample() -> None:
     values = images(23)
     batch = _data(views={**VIEWS, "still": [{"type": "RandomAffine", "degrees": 0}]}).training_batch(
@@ -121,6 +194,36 @@ def test_what_is_too_large_to_keep_gives_the_same_bits(monkeypatch: pytest.Monke
     kept = _data().training_batch("p", 1, ["plain"])
     monkeypatch.setattr("recombine.data._CACHE_LIMIT_BYTES", 10)
     assert torch.equal(_data().training_batch("p", 1, ["plain"]).views["plain"], kept.views["plain"])
+
+
+def test_samples_that_the_device_has_no_room_for_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere, values = torch.device("meta"), images(23)
+    size = values.nbytes
+    monkeypatch.setattr("recombine.data.memory_budget", lambda: 2 * size)
+    assert data._near(values, elsewhere).device == elsewhere
+    monkeypatch.setattr("recombine.data.memory_budget", lambda: 2 * size - 1)
+    assert data._near(values, elsewhere) is values
+    assert data._near(values, torch.device("cpu")) is values
+
+
+@pytest.mark.parametrize("count", [23, 1024, 1030])
+def test_what_is_computed_once_for_all_is_computed_in_parts(count: int) -> None:
+    samples = Samples(images(count))
+    options = BatchOptions(batch_size=5, shuffle=True, drop_last=True, seed=0)
+    resized = [{"type": "Resize", "size": [4, 6]}]
+    ours = Data("d", samples, {"plain": resized}, options, torch.device("cpu"))
+    (batch,) = ours.evaluation_batches(count)
+    expected = View("plain", resized, samples, True)(samples.tensor(), torch.Generator())
+    torch.testing.assert_close(batch.views["plain"], expected, atol=1e-6, rtol=0)
+
+
+def test_a_view_that_fails_is_not_kept_half_done() -> None:
+    samples = Samples([*images(1030), torch.zeros(1, 5, 5, dtype=torch.uint8)])
+    options = BatchOptions(batch_size=5, shuffle=False, drop_last=True, seed=0)
+    ours = Data("d", samples, {"plain": [{"type": "Pad", "padding": 1}]}, options, torch.device("cpu"))
+    for _ in range(2):
+        with pytest.raises(DataError, match="unequal shapes after the transforms"):
+            ours.training_batch("p", 0, ["plain"])
 
 
 @pytest.mark.parametrize("size", [1, 7, 23, 100])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from recombine import evaluate as evaluation
 from recombine.assignment.base import Assignment, AssignmentStrategy
 from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples
@@ -56,22 +57,28 @@ def test_covers_every_sample_once_in_natural_order():
     assert seen.tolist() == list(range(COUNT))
 
 
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+    monkeypatch.setattr(evaluation, "_BATCH_BYTES", 1)
+
+
 @pytest.mark.parametrize("batch_size", [10, 1090])
 def test_the_last_partial_batch_is_scored_too(batch_size):
     strategy = ByBrightest()
-    evaluation = evaluate(Method([_encoder()], strategy), _data(batch_size=batch_size))
+    found = evaluate(Method([_encoder()], strategy), _data(batch_size=batch_size))
     assert strategy.sizes == ([1024, 77] if batch_size == 10 else [1090, 11])
-    assert evaluation.clusters.tolist() == [i % 3 for i in range(COUNT)]
-    assert evaluation.confidence.tolist() == [1] * COUNT
-    assert evaluation.scores.as_dict() == pytest.approx({"acc": 1, "nmi": 1, "ari": 1})
+    assert found.clusters.tolist() == [i % 3 for i in range(COUNT)]
+    assert (found.clusters.dtype, found.confidence.dtype) == (torch.int64, torch.float32)
+    assert found.confidence.tolist() == [1] * COUNT
+    assert found.scores.as_dict() == pytest.approx({"acc": 1, "nmi": 1, "ari": 1})
 
 
 def test_one_wrong_sample_at_the_very_end_counts():
     samples = made(COUNT)
     labels = samples.labels.clone()
     labels[-1] = (labels[-1] + 1) % 3
-    evaluation = evaluate(Method([_encoder()], ByBrightest()), _data(Samples(samples.values, labels)))
-    assert evaluation.scores.acc == pytest.approx(1 - 1 / COUNT)
+    found = evaluate(Method([_encoder()], ByBrightest()), _data(Samples(samples.values, labels)))
+    assert found.scores.acc == pytest.approx(1 - 1 / COUNT)
 
 
 def test_runs_in_evaluation_mode_without_gradient_and_goes_back():
@@ -118,16 +125,59 @@ def test_functions_that_always_draw_draw_the_same_and_leave_the_training_alone()
     assert not torch.equal(features(method, _data(seed=1), "encoder"), first)
 
 
+def test_batches_hold_what_fits_and_at_least_what_training_takes(monkeypatch):
+    assert evaluation.batch_size(_data()) == 1024
+    assert evaluation.batch_size(_data(batch_size=1100)) == 1100
+    monkeypatch.setattr(evaluation, "_BATCH_BYTES", 6 * 4 * 1050)  # six pixels of four bytes
+    assert evaluation.batch_size(_data()) == 1050
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_results_are_ordinary_tensors_of_the_caller_s_own(dtype):
+    encoder, kept = _encoder(), []
+
+    def compute(forward):
+        kept.append((forward.features(encoder) * 3).to(dtype))
+        return kept[-1]
+
+    found = full_pass(Method([encoder], ByBrightest()), _data(), compute)
+    assert all(part.is_inference() for part in kept)
+    assert not found.is_inference()
+    assert found.dtype == dtype
+    assert torch.equal(found, torch.cat(kept))
+    assert found.data_ptr() not in [part.data_ptr() for part in kept]
+
+
+def test_training_goes_on_with_the_data_of_a_pass():
+    """What data keeps for later must not be made in inference mode."""
+    data = _data(batch_size=COUNT, shuffle=False)
+    encoder = _encoder(nn.Linear(6, 2))
+    features(Method([encoder], ByBrightest()), data, "encoder")
+    batch = data.training_batch("p", 0, ["plain"])
+    assert not batch.views["plain"].is_inference()
+    encoder(batch.views["plain"]).sum().backward()
+    assert encoder.layer("1").weight.grad is not None
+
+
+@pytest.mark.parametrize("lazy", [nn.LazyLinear(2), nn.LazyBatchNorm1d(affine=False)])
+def test_lazy_layers_that_a_pass_wakes_can_be_trained(lazy):
+    encoder = _encoder(lazy, nn.LazyLinear(1))
+    method, data = Method([encoder], ByBrightest()), _data(made(19))
+    features(method, data, "encoder")
+    encoder(data.training_batch("p", 0, ["plain"]).views["plain"]).sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
 def test_features_are_flattened():
     encoder = Mapping("encoder", "feature_extractor", [])
     assert features(Method([encoder], ByBrightest()), _data(made(19)), "encoder").shape == (19, 6)
 
 
 def test_without_labels_there_are_clusters_but_no_scores():
-    evaluation = evaluate(Method([_encoder()], ByBrightest()), _data(Samples(made(30).values)))
-    assert evaluation.scores is None
-    assert evaluation.candidates == {}
-    assert len(evaluation.clusters) == 30
+    found = evaluate(Method([_encoder()], ByBrightest()), _data(Samples(made(30).values)))
+    assert found.scores is None
+    assert found.candidates == {}
+    assert len(found.clusters) == 30
 
 
 def test_a_strategy_that_is_not_ready_gives_nothing():
@@ -148,8 +198,8 @@ def test_candidates_are_scored_each():
             pairs = forward.view().flatten(1)[:, ::2].argmax(1)
             return {"right": pairs, "shifted": pairs // 2}
 
-    evaluation = evaluate(Method([_encoder()], Two()), _data(made(31)))
+    found = evaluate(Method([_encoder()], Two()), _data(made(31)))
     labels = made(31).labels.numpy()
-    assert evaluation.candidates == {"right": score(labels, labels), "shifted": score(labels, labels // 2)}
-    assert evaluation.candidates["right"].acc == 1
-    assert evaluation.candidates["shifted"].acc < 0.7
+    assert found.candidates == {"right": score(labels, labels), "shifted": score(labels, labels // 2)}
+    assert found.candidates["right"].acc == 1
+    assert found.candidates["shifted"].acc < 0.7

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from recombine import kmeans
 from recombine.errors import DivergedError
 from recombine.kmeans import k_means
 
@@ -44,3 +45,38 @@ def test_features_that_are_no_numbers_are_refused(bad):
     points[7, 1] = bad
     with pytest.raises(DivergedError, match="k-means cannot work on features that are NaN or infinite"):
         k_means(points, 3, 1, 0)
+
+
+def test_many_samples_are_represented_by_some_of_them(monkeypatch):
+    points = torch.randn(500, 3, generator=torch.Generator().manual_seed(3))
+    monkeypatch.setattr(kmeans, "SAMPLE_LIMIT", 100)
+    chosen = kmeans.sampled(points, 0)
+    places = [(points == row).all(1).nonzero().item() for row in chosen]
+    assert len(places) == len(set(places)) == 100
+    assert places == sorted(places)
+    assert max(places) > 450
+    assert torch.equal(chosen, kmeans.sampled(points, 0))
+    assert not torch.equal(chosen, kmeans.sampled(points, 1))
+    assert torch.equal(k_means(points, 4, 2, 7), k_means(kmeans.sampled(points, 7), 4, 2, 7))
+    assert torch.equal(kmeans.sampled(points[:100], 0), points[:100])
+
+
+def test_a_bad_sample_that_is_not_drawn_is_found_too(monkeypatch):
+    monkeypatch.setattr(kmeans, "SAMPLE_LIMIT", 10)
+    for place in range(0, 60, 7):
+        _, points = _blobs()
+        points[place, 0] = torch.inf
+        with pytest.raises(DivergedError):
+            k_means(points, 3, 1, 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_many_features_on_a_device_are_clustered_there():
+    points = torch.randn(2**15, 8, generator=torch.Generator().manual_seed(4))
+    there = [k_means(points.cuda(), 10, 5, 1) for _ in range(2)]
+    assert there[0].is_cuda
+    assert torch.equal(*there)
+    sums = [
+        torch.cdist(points, found.cpu()).min(1).values.square().sum() for found in (there[0], k_means(points, 10, 5, 1))
+    ]
+    torch.testing.assert_close(*sums, rtol=0.01, atol=0)

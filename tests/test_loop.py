@@ -415,3 +415,20 @@ def test_views_that_no_pattern_needs_yet_are_not_computed(monkeypatch):
     assert asked == [{"plain"}, {"plain"}, {"plain", "flipped"}, {"plain", "flipped"}]
     # Once more at the start of the phase, when what the patterns ask of the networks is found out.
     assert prepared == [0, 2, 3]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_dataset_is_closed_whatever_ends_it(failing, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Data, "close", lambda data: closed.append(data.name))
+    if failing:
+        monkeypatch.setattr(Data, "training_batch", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(method())
+    else:
+        train(method())
+    assert closed == ["made"]
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt

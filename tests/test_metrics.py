@@ -2,8 +2,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
 
-from recombine.metrics import Scores, clustering_accuracy, score
+from recombine import metrics
+from recombine.metrics import Scores, clustering_accuracy, contingency, score
 
 
 def _brute_force(labels, clusters):
@@ -72,3 +75,30 @@ def _ari(labels, clusters):
     both, (by_class, by_cluster) = np.sum(together.prod(1)), together.sum(0)
     expected = by_class * by_cluster / len(pairs)
     return (both - expected) / ((by_class + by_cluster) / 2 - expected)
+
+
+@pytest.mark.parametrize(("classes", "clusters", "count"), [(10, 10, 5000), (3, 7, 400), (1, 4, 50), (1, 1, 9)])
+def test_equals_scikit_learn(classes, clusters, count):
+    draws = np.random.default_rng(0)
+    labels = draws.integers(classes, size=count)
+    found = np.where(draws.random(count) < 0.6, labels % clusters, draws.integers(clusters, size=count))
+    scores = score(labels, found)
+    assert scores.nmi == pytest.approx(normalized_mutual_info_score(labels, found), abs=1e-12)
+    assert scores.ari == pytest.approx(adjusted_rand_score(labels, found), abs=1e-12)
+    assert np.array_equal(contingency(labels, found), contingency_matrix(labels, found))
+
+
+def test_blocks_make_no_difference(monkeypatch):
+    draws = np.random.default_rng(1)
+    labels, found = draws.integers(4, size=103) * 9, draws.integers(5, size=103, dtype=np.int32) - 2
+    whole = score(labels, found)
+    monkeypatch.setattr(metrics, "_BLOCK", 10)
+    assert score(labels, found) == whole
+
+
+def test_many_samples_overflow_nothing(monkeypatch):
+    table = np.array([[3_000_000_000, 10], [20, 2_900_000_000]])
+    monkeypatch.setattr(metrics, "contingency", lambda *_: table)
+    found = score(np.empty(0, dtype=int), np.empty(0, dtype=int))
+    assert found.ari == pytest.approx(1, abs=1e-6)
+    assert found.acc == pytest.approx(1, abs=1e-6)

@@ -221,7 +221,7 @@ def test_every_mapping_that_cannot_be_built_is_named():
 
 
 def test_networks_larger_than_the_memory_are_refused_before_they_are_built(monkeypatch):
-    monkeypatch.setattr(preflight, "_physical_memory", lambda: 2.0**30)
+    monkeypatch.setattr(preflight, "physical_memory", lambda: 2.0**30)
     assert found_with_data(small({f"{LAYER}/out_features": 10**8})) == [
         'error RC508 at /mappings/0: mapping "encoder" needs 24 GiB for its parameters alone, and this machine has 1 '
         "GiB of "

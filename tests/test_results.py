@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 import torch
 
+from recombine import results
 from recombine.callbacks.base import Scored
 from recombine.errors import UsageError
 from recombine.evaluate import Evaluation
@@ -26,7 +27,7 @@ def scored(name="few", labels=(5, 5, 7), scores=SCORES, assigned=True):
     """Return the final word on a dataset of three samples."""
     (dataset,) = config(name=name).datasets
     evaluation = Evaluation(torch.tensor([1, 1, 0]), torch.tensor([0.5, 1.0, 1 / 3]), scores) if assigned else None
-    return Scored(dataset, 3, evaluation, list(labels) if labels is not None else None, ("why",))
+    return Scored(dataset, 3, evaluation, torch.tensor(labels) if labels is not None else None, ("why",))
 
 
 def table(path):
@@ -48,6 +49,13 @@ def test_assignments_are_a_table_with_labels_where_there_are_some(tmp_path):
     assert table(unlabelled.assignments_file)[:2] == [["index", "cluster", "confidence"], ["0", "1", "0.5"]]
     assert result.clusters.tolist() == [1, 1, 0]
     assert result.confidence.tolist() == pytest.approx([0.5, 1, 1 / 3])
+
+
+def test_blocks_of_rows_make_one_table(tmp_path, monkeypatch):
+    whole = dataset_result(scored(), tmp_path).assignments_file.read_text()
+    monkeypatch.setattr(results, "_ROWS", 2)
+    assert dataset_result(scored(), tmp_path).assignments_file.read_text() == whole
+    assert list((tmp_path / "few_2").iterdir()) == [tmp_path / "few_2" / "assignments.csv"]
 
 
 def test_without_assignments_there_is_no_table(tmp_path):

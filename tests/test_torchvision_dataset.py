@@ -9,10 +9,12 @@ import torch
 from PIL import Image
 
 from recombine import torchvision_dataset
+from recombine.data import BatchOptions, Data
 from recombine.datasets.base import NotThereError, Samples, open_dataset
 from recombine.errors import DataError
 from recombine.torchvision_dataset import TorchvisionSource
 from tests.datasets.files import write_image_folder, write_mnist
+from tests.test_mapped import is_mapped, needs_proc
 
 DATA_ROOT = os.environ.get("RECOMBINE_DATA_ROOT")
 
@@ -33,7 +35,7 @@ class ArrayDataset:
 
 def _both_ways(dataset: Any) -> tuple[Samples | None, Samples]:
     source = TorchvisionSource("Made", [dataset])
-    return source._from_array(dataset), source._one_by_one(dataset)
+    return source._from_array(dataset), source._one_by_one()
 
 
 def _assert_same(fast: Samples | None, slow: Samples) -> None:
@@ -64,6 +66,54 @@ def test_arrays_that_differ_from_the_items_are_not_believed() -> None:
     )
     assert _both_ways(shifted)[0] is None
     assert TorchvisionSource("Made", [shifted]).decode().labels.tolist() == list(range(29, -1, -1))  # type: ignore[union-attr]
+
+
+def _folder(root: Path, shapes: list[tuple[int, int]]) -> Samples:
+    write_image_folder(root, shapes)
+    return open_dataset("ImageFolder", {"root": "."}, root).decode()
+
+
+@needs_proc
+@pytest.mark.parametrize("shapes", [[(5, 4)] * 6, [(5, 4), (6, 3)] * 3])
+def test_image_folders_beyond_the_budget_stay_on_disk(tmp_path: Path, monkeypatch, shapes: list) -> None:
+    kept = _folder(tmp_path, shapes)
+    monkeypatch.setenv("RECOMBINE_MEMORY_BUDGET", "0")
+    samples = _folder(tmp_path, shapes)
+    assert is_mapped(samples.values[0])
+    assert not is_mapped(kept.values[0])
+    assert samples.is_ragged is kept.is_ragged is (len(set(shapes)) > 1)
+    assert all(torch.equal(one, other) for one, other in zip(samples.values, kept.values, strict=True))
+    assert samples.labels is not None and kept.labels is not None
+    assert torch.equal(samples.labels, kept.labels)
+    assert samples.class_names == kept.class_names == ("a", "b")
+    views = {"plain": [{"type": "CenterCrop", "size": 3}], "a": [{"type": "RandomCrop", "size": 3}]}
+    options = BatchOptions(batch_size=4, shuffle=True, drop_last=True, seed=0)
+    ours, theirs = (
+        Data("d", one, views, options, torch.device("cpu")).training_batch("p", 1, views).views
+        for one in (samples, kept)
+    )
+    assert all(torch.equal(ours[view], theirs[view]) for view in views)
+
+
+@needs_proc
+def test_splits_beyond_the_budget_are_one_mapped_tensor(tmp_path: Path, monkeypatch) -> None:
+    folders = [tmp_path / name for name in ("train", "test")]
+    kept = [_folder(folder, [(5, 4)] * 4) for folder in folders]
+    parts = [torchvision_dataset.resolve("dataset", "ImageFolder")(str(folder)) for folder in folders]
+    source = TorchvisionSource("ImageFolder", parts)
+    assert torch.equal(source.decode().tensor(), torch.cat([one.tensor() for one in kept]))
+    monkeypatch.setenv("RECOMBINE_MEMORY_BUDGET", "0")
+    samples = source.decode()
+    assert is_mapped(samples.tensor())
+    assert torch.equal(samples.tensor(), torch.cat([one.tensor() for one in kept]))
+    assert samples.labels is not None
+    assert samples.labels.tolist() == [0, 0, 1, 1] * 2
+
+
+def test_some_unlabelled_samples_leave_none_labelled() -> None:
+    data = np.zeros((3, 2, 2), dtype=np.uint8)
+    parts = [ArrayDataset(None, np.array(labels), list(data)) for labels in ([0, 1, 1], [-1, -1, -1])]
+    assert TorchvisionSource("Made", parts).decode().labels is None
 
 
 def test_negative_labels_mean_none() -> None:
@@ -235,7 +285,7 @@ def test_items_of_other_types() -> None:
 def test_real_datasets_decode_alike_both_ways(name: str) -> None:
     source = open_dataset(name, {"root": "sets", "train": False}, Path(), Path(str(DATA_ROOT)))
     assert isinstance(source, TorchvisionSource)
-    _assert_same(source._from_array(source._parts[0]), source._one_by_one(source._parts[0]))
+    _assert_same(source._from_array(source._parts[0]), source._one_by_one())
 
 
 @pytest.mark.skipif(DATA_ROOT is None, reason="RECOMBINE_DATA_ROOT names no folder with MNIST")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from recombine.distances import squared_distances
@@ -126,6 +125,8 @@ def in_order_of(old: Tensor, new: Tensor) -> Tensor:
 
     The pairs are those with the smallest sum of squared distances (Kuhn 1955).
     """
+    from scipy.optimize import linear_sum_assignment  # here, as it takes long to import and validation needs none
+
     costs = squared_distances(old.detach(), new).nan_to_num(torch.inf).clamp_max(torch.finfo(old.dtype).max)
     _, order = linear_sum_assignment(costs.double().cpu().numpy())
     return new[torch.from_numpy(order).to(new.device)]

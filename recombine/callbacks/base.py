@@ -9,6 +9,7 @@ from torch import Tensor
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import Performance
+from recombine.data import SlowView
 from recombine.evaluate import Evaluation
 from recombine.objective import LossValue
 from recombine.patterns.base import DesignPattern
@@ -23,13 +24,13 @@ class DatasetView:
         config: The dataset.
         num_samples: N.
         untrained: Positions of the samples that no batch will hold.
-        slow_views: Views that run sample by sample through torchvision, each with the reason.
+        slow_views: Views that run sample by sample through torchvision.
     """
 
     config: DatasetConfig
     num_samples: int
     untrained: range
-    slow_views: tuple[tuple[str, str], ...]
+    slow_views: tuple[SlowView, ...]
 
 
 @dataclass(frozen=True)

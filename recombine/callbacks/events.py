@@ -55,8 +55,8 @@ class EventFile(Callback):
         self._write("evaluation", **_place(phase, state), scores=scores, reassignment_ratio=ratio)
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
-        """Write which criterion held."""
-        self._write("phase_ended", **_place(phase, state), reason=reason)
+        """Write which criterion held, and what came up about how steps were computed."""
+        self._write("phase_ended", **_place(phase, state), reason=reason, notes=list(phase.notes))
 
     def dataset_scored(self, scored: Scored) -> None:
         """Write the final scores."""

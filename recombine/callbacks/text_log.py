@@ -7,6 +7,7 @@ from pathlib import Path
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import MethodConfig
 from recombine.criteria import Performance
+from recombine.data import SlowView
 from recombine.errors import RecombineError
 from recombine.kmeans import SAMPLE_LIMIT
 from recombine.objective import LossValue
@@ -42,8 +43,8 @@ class TextLog(Callback):
             f'Dataset "{config.name}": {dataset.num_samples} samples, {config.num_clusters} clusters, '
             f"batches of {config.batch_size}"
         )
-        for view, reason in dataset.slow_views:
-            self.emit(f'View "{view}" is slow: it runs sample by sample through torchvision, as {reason}')
+        for view in dataset.slow_views:
+            self.emit(_slow_view_in_words(view, config.batch_size))
         if self._uses_k_means and dataset.num_samples > SAMPLE_LIMIT and config.phases != ():
             self.emit(f"k-means is fitted on a random {SAMPLE_LIMIT} of the {dataset.num_samples} samples")
         if untrained and config.phases != ():
@@ -115,6 +116,17 @@ def _uses_k_means(config: MethodConfig) -> bool:
         options.centroid_recalculation_strategy,
     )
     return by_centroids or "k_means" in config.strategy.values()
+
+
+def _slow_view_in_words(view: SlowView, batch_size: int) -> str:
+    processes = "1 process" if view.num_workers == 1 else f"{view.num_workers} processes"
+    where = f"spread over {processes}" if view.num_workers else "in the main process"
+    if view.obstacle is not None:
+        where += f", as no other can be started ({view.obstacle})"
+    cost = f"{view.milliseconds:.2g} ms a sample, {view.milliseconds * batch_size:.0f} ms a batch"
+    return (
+        f'View "{view.name}" is slow: it runs sample by sample through torchvision, as {view.reason}: {cost}, {where}'
+    )
 
 
 def _in_words(performance: Performance | None) -> str:

@@ -2,9 +2,10 @@
 
 import importlib
 import inspect
+import math
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recombine import datasets as folder
 from recombine.errors import DataError
+from recombine.mapped import tensor_over
 
 SampleKind = Literal["image", "tensor_image", "other"]
 _IMAGE_DIMENSIONS = 3
+_BYTE = 255
+_CHECKED_AT_ONCE = 2**22
 
 
 Opened = TypeVar("Opened", bound="Source")
@@ -34,13 +39,13 @@ class Samples:
 
     Attributes:
         values: Samples ``(N, ...)``: images are ``(N, C, H, W)``, uint8 in [0, 255] or, if the dataset holds floats,
-            float32 as they are; features are float32 ``(N, D)``. Images of unequal sizes are a list of N tensors
-            ``(C, H, W)``.
+            float32 as they are; features are numbers ``(N, D)``, float32 where they lie in memory. Images of unequal
+            sizes are a sequence of N tensors ``(C, H, W)``. They may be mapped from a file and are never written to.
         labels: Labels ``(N,)``, int64, or None.
         class_names: Names of the labels 0, 1, ..., or None.
     """
 
-    values: Tensor | list[Tensor]
+    values: Tensor | Sequence[Tensor]
     labels: Tensor | None = None
     class_names: tuple[str, ...] | None = None
 
@@ -51,7 +56,7 @@ class Samples:
     @property
     def is_ragged(self) -> bool:
         """Whether the samples have unequal shapes."""
-        return isinstance(self.values, list)
+        return not isinstance(self.values, Tensor)
 
     @property
     def kind(self) -> SampleKind:
@@ -61,16 +66,22 @@ class Samples:
             return "other"
         return "image" if first.dtype == torch.uint8 else "tensor_image"
 
+    @property
+    def scale(self) -> int:
+        """The stored number that is 1 in a view: 255 in images of bytes; the numbers of a table stay as they are."""
+        first = self.values[0]
+        return _BYTE if first.dtype == torch.uint8 and first.ndim > 1 else 1
+
     def tensor(self) -> Tensor:
         """Return all samples ``(N, ...)``; an error of ours where they are ragged."""
-        if isinstance(self.values, list):
+        if not isinstance(self.values, Tensor):
             raise TypeError("samples of unequal shapes are no tensor")
         return self.values
 
     def take(self, index: Tensor) -> Tensor | list[Tensor]:
-        """Return the samples at ``index (B,)``, on the CPU."""
-        if isinstance(self.values, list):
-            return [self.values[position] for position in index.tolist()]
+        """Return copies of the samples at ``index (B,)``, on the CPU."""
+        if not isinstance(self.values, Tensor):
+            return [self.values[position].clone() for position in index.tolist()]
         return self.values.index_select(0, index)
 
     def subset(self, first: int | None, last: int | None) -> "Samples":
@@ -222,6 +233,32 @@ def stacked(tensors: list[Tensor]) -> Tensor | list[Tensor]:
     """Return samples of equal shape and type as one tensor ``(N, ...)``, others as they are."""
     kinds = {(tensor.shape, tensor.dtype) for tensor in tensors}
     return torch.stack(tensors) if len(kinds) == 1 else tensors
+
+
+def numbered(labels: NDArray[Any]) -> tuple[Tensor, tuple[str, ...] | None]:
+    """Return labels ``(N,)`` as int64, and the words they stand for, if they are words."""
+    if labels.dtype.kind in "iub":
+        numbers = tensor_over(labels.astype(np.int64, copy=False))
+        if int(numbers.min()) >= 0:
+            return numbers, None
+    if labels.dtype.kind == "U" and all(label.isdecimal() for label in labels.tolist()):
+        return torch.tensor([int(label) for label in labels.tolist()]), None
+    words, numbers_of_words = np.unique(labels, return_inverse=True)
+    return torch.from_numpy(numbers_of_words.astype(np.int64)), tuple(str(word) for word in words)
+
+
+def check_finite(values: NDArray[Any], root: Path) -> None:
+    """Raise DataError where something in ``values (N, ...)`` is not finite in float32; looks at a block at a time."""
+    if values.dtype.kind != "f":
+        return
+    rows = max(1, _CHECKED_AT_ONCE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):
+        with np.errstate(over="ignore"):
+            block = values[start : start + rows].astype(np.float32).reshape(len(values[start : start + rows]), -1)
+        if not np.isfinite(block).all():
+            row, column = np.argwhere(~np.isfinite(block))[0].tolist()
+            place = f"feature {column} of sample {start + row} (both from 0)"
+            raise DataError(f"{root}: {place} is not finite: {block[row, column]}")
 
 
 def _is_own(value: Any, module: str) -> bool:

@@ -9,22 +9,26 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from recombine.datasets.base import NotThereError, OwnDataset, Samples
+from recombine.datasets.base import NotThereError, OwnDataset, Samples, check_finite, numbered
 from recombine.errors import DataError
+from recombine.mapped import open_array, tensor_over
+from recombine.memory import memory_budget
 
 _UNREADABLE = (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile)
 _OWN_ARGUMENTS = {".csv": ("label_column", "delimiter"), ".npy": (), ".npz": ("label_key", "data_key")}
 _DIMENSIONS = 2
+_MAPPABLE = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
 
 NumberedRows = list[tuple[int, list[str]]]
 
 
 class Table(OwnDataset):
-    """Features ``(N, D)``, float32, from a .csv, .npy or .npz file.
+    """Features ``(N, D)`` from a .csv, .npy or .npz file.
 
-    Labels are integers from 0, or words, which are numbered in alphabetical order.
+    They are read into memory as float32. An .npy file for which the memory budget does not suffice is mapped: its
+    numbers stay on disk as they are, and become float32 a batch at a time; bytes stay in 0..255 in both cases. Labels
+    are integers from 0, or words, which are numbered in alphabetical order.
 
     Args:
         root: The file. A .csv file may have one line of column names; an .npy file holds one array; an .npz file one
@@ -129,9 +133,11 @@ class Table(OwnDataset):
         return numbers
 
     def _read_npy(self) -> Samples:
-        array = np.load(self._root, allow_pickle=False)
+        array = open_array(self._root)
         if not isinstance(array, np.ndarray):
             raise DataError(f"{self._root} is no .npy file")
+        if array.ndim == _DIMENSIONS and array.size * torch.float32.itemsize > memory_budget():
+            return _mapped_samples(array, self._root)
         return _samples(array, None, self._root)
 
     def _read_npz(self) -> Samples:
@@ -172,32 +178,32 @@ def _number(cell: str) -> float | None:
 
 def _samples(features: NDArray[Any], labels: NDArray[Any] | None, root: Path) -> Samples:
     """Return features ``(N, D)`` and labels ``(N,)`` as samples; DataError where they are none."""
+    _check_features(features, root)
+    with np.errstate(over="ignore"):
+        values = torch.from_numpy(features.astype(np.float32))
+    check_finite(values.numpy(), root)
+    if labels is None:
+        return Samples(values)
+    if labels.shape != (len(values),):
+        raise DataError(f"{root}: {len(values)} samples, but labels of shape {tuple(labels.shape)}")
+    return Samples(values, *numbered(labels))
+
+
+def _mapped_samples(features: NDArray[Any], root: Path) -> Samples:
+    """Return features ``(N, D)`` as they lie in their file; DataError where torch does not know their type."""
+    _check_features(features, root)
+    if features.dtype.name not in _MAPPABLE or not features.dtype.isnative:
+        raise DataError(
+            f"{root}: {features.dtype.str} features of shape {features.shape} do not fit in memory, and only "
+            f"{', '.join(_MAPPABLE)} in the byte order of this machine can stay on disk: store them so"
+        )
+    check_finite(features, root)
+    return Samples(tensor_over(features))
+
+
+def _check_features(features: NDArray[Any], root: Path) -> None:
     if features.dtype.kind not in "fiub" or features.ndim != _DIMENSIONS or 0 in features.shape:
         raise DataError(
             f"{root}: features are a non-empty array of numbers of shape (samples, features), not "
             f"{features.dtype} of shape {tuple(features.shape)}"
         )
-    with np.errstate(over="ignore"):
-        values = torch.from_numpy(features.astype(np.float32))
-    bad = (~values.isfinite()).nonzero()
-    if len(bad):
-        row, column = bad[0].tolist()
-        raise DataError(f"{root}: feature {column} of sample {row} (both from 0) is not finite: {values[row, column]}")
-    if labels is None:
-        return Samples(values)
-    if labels.shape != (len(values),):
-        raise DataError(f"{root}: {len(values)} samples, but labels of shape {tuple(labels.shape)}")
-    numbers, names = _numbered(labels)
-    return Samples(values, numbers, names)
-
-
-def _numbered(labels: NDArray[Any]) -> tuple[Tensor, tuple[str, ...] | None]:
-    """Return labels ``(N,)`` as int64, and the words they stand for, if they are words."""
-    if labels.dtype.kind in "iub":
-        numbers = torch.from_numpy(labels.astype(np.int64))
-        if int(numbers.min()) >= 0:
-            return numbers, None
-    if labels.dtype.kind == "U" and all(label.isdecimal() for label in labels.tolist()):
-        return torch.tensor([int(label) for label in labels.tolist()]), None
-    words, numbers_of_words = np.unique(labels, return_inverse=True)
-    return torch.from_numpy(numbers_of_words.astype(np.int64)), tuple(str(word) for word in words)

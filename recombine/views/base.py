@@ -1,42 +1,21 @@
-"""Views: lists of torchvision transforms, compiled to operations on whole batches with parameters for each sample."""
+"""The contract of batch transforms: torchvision's transforms as operations on whole batches, each in its own file."""
 
 import importlib
 import pkgutil
-import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recombine import views as folder
-from recombine.datasets.base import Samples, stacked
 from recombine.errors import DataError
 from recombine.imaging import Filter, Sampling
-from recombine.torchvision_import import FAILURES, torchvision
-from recombine.torchvision_transform import build_transform
-
-Spec = Mapping[str, Any]
 
 _TO_TENSOR = "ToTensor"
 _BYTE = 255
-_SEEDS = 2**62
-_PLAIN_CHANNELS = (1, 3)
-_DETERMINISTIC = {
-    "CenterCrop",
-    "ConvertImageDtype",
-    "Grayscale",
-    "LinearTransformation",
-    "Normalize",
-    "PILToTensor",
-    "Pad",
-    "Resize",
-    "ToPILImage",
-    _TO_TENSOR,
-}
 
 
 class NotCompilableError(Exception):
@@ -70,6 +49,56 @@ class BatchTransform(ABC):
 
         Raises:
             DataError: If the images do not fit, for example are smaller than a crop.
+        """
+
+
+class Move(NamedTuple):
+    """Where each pixel of a result comes from, for a batch of images; positions are in pixels from the middle.
+
+    ``matrices`` ``(B, 2, 3)``, or one for all, float64, lead from positions in the result to positions in the source.
+    ``size`` is the height and the width of the result. ``part`` ``(B, 2, 2)``, or one for all, float64, has the left
+    and the right edge of what may be seen of the source, then the upper and the lower; None: the result shows nothing
+    beyond the source's edges.
+    """
+
+    matrices: Tensor
+    size: tuple[int, int]
+    part: Tensor | None
+
+
+class Geometric(BatchTransform):
+    """A batch transform that moves pixels and leaves colours alone, so that several can share one sampling grid.
+
+    Attributes:
+        is_aligned: Whether rows stay rows and columns stay columns.
+        mode: How it takes values between pixels: ``bilinear``, or ``nearest`` where it needs none.
+        fill: The colour beyond the part of the source that may be seen; None: the outermost pixels reach on.
+    """
+
+    is_aligned: ClassVar[bool] = True
+    mode: str = "nearest"
+    fill: tuple[float, ...] | None = None
+
+    def can_join(self, height: int, width: int) -> bool:
+        """Whether one grid with others gives what it gives by itself on images of ``height`` x ``width`` pixels.
+
+        That fails for what has to weigh more than the four pixels next to a position, as a reduction does.
+        """
+        del height, width
+        return True
+
+    @abstractmethod
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the results for images of ``height`` x ``width`` pixels."""
+
+    @abstractmethod
+    def plan(self, batch: int, height: int, width: int, generator: torch.Generator) -> Move:
+        """Return where the pixels of ``batch`` images of ``height`` x ``width`` pixels come from.
+
+        What is drawn is what a call draws.
+
+        Raises:
+            DataError: If the images do not fit.
         """
 
 
@@ -129,167 +158,14 @@ def chosen(images: Tensor, probability: float, generator: torch.Generator) -> Te
     return (torch.rand(len(images), 1, 1, 1, generator=generator) < probability).to(images.device)
 
 
+def mirroring(which: Tensor, axis: int) -> Tensor:
+    """Return matrices ``(B, 2, 3)``, float64, that mirror the images of ``which (B,)`` along x (0) or y (1)."""
+    matrices = torch.eye(2, 3, dtype=torch.float64).repeat(len(which), 1, 1)
+    matrices[which, axis, axis] = -1
+    return matrices
+
+
 def check_colours(fill: tuple[float, ...], images: Tensor) -> None:
     """Raise DataError if a colour has neither one value nor one for each channel of ``images (B, C, H, W)``."""
     if len(fill) not in (1, images.shape[1]):
         raise DataError(f"a fill of {len(fill)} values does not suit images of {images.shape[1]} channels")
-
-
-class View:
-    """One way to see the samples.
-
-    Args:
-        name: The name by which patterns ask for the view.
-        transforms: Descriptions ``{"type": <class in torchvision.transforms>, ...}``; a list that leaves an image
-            gets ToTensor appended.
-        samples: The decoded dataset: its kind decides what can be applied.
-
-    Attributes:
-        fallback_reason: Why the view runs torchvision's own code on one sample after the other, or None.
-        is_random: Whether two calls may differ.
-        prefix_is_costly: Whether :meth:`prepare` does more than change the number format.
-
-    Raises:
-        DataError: If a transform cannot be built or does not fit the kind of the samples.
-    """
-
-    def __init__(self, name: str, transforms: Sequence[Spec], samples: Samples) -> None:
-        self.name = name
-        self.fallback_reason: str | None = None
-        self._scale = _BYTE if samples.values[0].dtype == torch.uint8 else 1
-        self._is_pil = samples.kind == "image"
-        self._prefix: list[BatchTransform] = []
-        self._rest: list[BatchTransform] = []
-        self._one_by_one: list[Any] = []
-        with self._naming():
-            specs = _complete(list(transforms), samples.kind)
-            instances = [build_transform(spec) for spec in specs]
-            self._compile(instances, samples)
-
-    @property
-    def is_random(self) -> bool:
-        """Whether the view depends on the generator."""
-        if self.fallback_reason is not None:
-            return any(type(transform).__name__ not in _DETERMINISTIC for transform in self._one_by_one)
-        return bool(self._rest)
-
-    @property
-    def prefix_is_costly(self) -> bool:
-        """Whether :meth:`prepare` does more than change the number format."""
-        if self.fallback_reason is not None:
-            return not self.is_random
-        return any(type(transform).__name__ != _TO_TENSOR for transform in self._prefix)
-
-    def __call__(self, values: Tensor | list[Tensor], generator: torch.Generator) -> Tensor:
-        """Return the view ``(B, ...)``, float32, of stored samples ``(B, ...)``."""
-        return self.finish(self.prepare(values), generator)
-
-    def prepare(self, values: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        """Apply the transforms before the first random one to stored samples ``(B, ...)``."""
-        with self._naming():
-            if self.fallback_reason is not None:
-                return values if self.is_random else self._each(values, torch.Generator())
-            if isinstance(values, list):
-                raise TypeError("samples of unequal shapes have no batch form")
-            return _applied(self._prefix, values.float() / self._scale, torch.Generator())
-
-    def finish(self, prepared: Tensor | list[Tensor], generator: torch.Generator) -> Tensor:
-        """Apply the first random transform and those after it to what :meth:`prepare` returned."""
-        with self._naming():
-            if self.fallback_reason is not None and self.is_random:
-                return self._each(prepared, generator)
-            if isinstance(prepared, list):
-                raise TypeError("samples of unequal shapes have no batch form")
-            return _applied(self._rest, prepared, generator)
-
-    def _compile(self, instances: list[Any], samples: Samples) -> None:
-        try:
-            if samples.is_ragged:
-                raise NotCompilableError("the samples have unequal shapes")
-            channels = len(samples.values[0])
-            if self._is_pil and channels not in _PLAIN_CHANNELS:
-                raise NotCompilableError(f"the images have {channels} channels")
-            compiled = compile_transforms(instances, self._is_pil)
-        except NotCompilableError as error:
-            self.fallback_reason = str(error)
-            self._one_by_one = instances
-            return
-        first_random = next((i for i, transform in enumerate(compiled) if transform.is_random), len(compiled))
-        self._prefix, self._rest = compiled[:first_random], compiled[first_random:]
-
-    def _each(self, values: Tensor | list[Tensor], generator: torch.Generator) -> Tensor:
-        """Apply torchvision's transforms to one sample after the other; each sample has a seed of its own."""
-        seeds = torch.randint(_SEEDS, (len(values),), generator=generator).tolist()
-        with _global_generators_kept():
-            results = [self._one(value, seed) for value, seed in zip(values, seeds, strict=True)]
-        together = stacked(results)
-        if isinstance(together, list):
-            shapes = ", ".join(sorted({str(tuple(result.shape)) for result in results}))
-            raise DataError(f"the samples have unequal shapes after the transforms ({shapes}); add one that evens them")
-        return together.float()
-
-    def _one(self, value: Tensor, seed: int) -> Tensor:
-        torch.default_generator.manual_seed(seed)
-        random.seed(seed)
-        try:
-            image = torchvision().transforms.functional.to_pil_image(value) if self._is_pil else value
-            for transform in self._one_by_one:
-                image = transform(image)
-        except FAILURES as error:
-            raise DataError(f"a sample cannot be transformed: {error}") from error
-        if not isinstance(image, Tensor):
-            raise DataError(f"the transforms end in a {type(image).__name__}, which is no tensor")
-        return image
-
-    @contextmanager
-    def _naming(self) -> Iterator[None]:
-        """Put the view's name before the text of a DataError."""
-        try:
-            yield
-        except DataError as error:
-            raise DataError(f'view "{self.name}": {error}') from error
-
-
-def _complete(transforms: list[Spec], kind: str) -> list[Spec]:
-    """Return what is to be applied: ``Compose`` unpacked, ``ToTensor`` added to images and left out of the rest."""
-    specs = _unpacked(transforms)
-    if kind == "image":
-        return [*specs, {"type": _TO_TENSOR}] if _leaves_image(specs) else specs
-    specs = [spec for spec in specs if spec.get("type") != _TO_TENSOR]
-    if kind == "other" and specs:
-        raise DataError(f'"{specs[0].get("type")}" transforms images, but the samples of this dataset are none')
-    return specs
-
-
-def _unpacked(transforms: list[Spec]) -> list[Spec]:
-    specs: list[Spec] = []
-    for spec in transforms:
-        specs += _unpacked(list(spec.get("transforms", ()))) if spec.get("type") == "Compose" else [spec]
-    return specs
-
-
-def _leaves_image(specs: list[Spec]) -> bool:
-    """Whether PIL images come out of a list that PIL images go into."""
-    for spec in reversed(specs):
-        if spec.get("type") in (_TO_TENSOR, "PILToTensor"):
-            return False
-        if spec.get("type") == "ToPILImage":
-            return True
-    return True
-
-
-def _applied(transforms: list[BatchTransform], images: Tensor, generator: torch.Generator) -> Tensor:
-    for transform in transforms:
-        images = transform(images, generator)
-    return images
-
-
-@contextmanager
-def _global_generators_kept() -> Iterator[None]:
-    """Restore the states of the global generators that torchvision's transforms draw from."""
-    state = random.getstate()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(state)

@@ -6,17 +6,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recombine.imaging import Boxes, crop_and_resize, round_to_int, uniform
-from recombine.views.base import BatchTransform, filter_of
+from recombine.imaging import Boxes, crop_and_resize, edges, round_to_int, stretching, uniform
+from recombine.views.base import Geometric, Move, filter_of
 
 _TRIES = 10
 
 
-class RandomResizedCrop(BatchTransform):
+class RandomResizedCrop(Geometric):
     """torchvision's crop, box by box as it draws them; PIL rounds to bytes in between and at the end, this does not."""
 
     def __init__(self, transform: Any, on_pil: bool) -> None:
         self._kernel = filter_of(transform, on_pil)
+        self.mode = self._kernel.name
         self._size = (int(transform.size[0]), int(transform.size[1]))
         self._scale = (float(transform.scale[0]), float(transform.scale[1]))
         self._ratio = (float(transform.ratio[0]), float(transform.ratio[1]))
@@ -25,6 +26,20 @@ class RandomResizedCrop(BatchTransform):
         """Crop and stretch images ``(B, C, H, W)``."""
         boxes = self.draw(len(images), images.shape[-2], images.shape[-1], generator)
         return crop_and_resize(images, Boxes(*(value.to(images.device) for value in boxes)), self._size, self._kernel)
+
+    def can_join(self, height: int, width: int) -> bool:
+        """Whether one grid with others gives the same: not where a box may be larger than the result."""
+        return self.mode == "bilinear" and height <= self._size[0] and width <= self._size[1]
+
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size of the results."""
+        del height, width
+        return self._size
+
+    def plan(self, batch: int, height: int, width: int, generator: torch.Generator) -> Move:
+        """Return where the pixels of ``batch`` images of ``height`` x ``width`` pixels come from."""
+        part = edges(self.draw(batch, height, width, generator), height, width)
+        return Move(stretching(part, self._size), self._size, part)
 
     def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Boxes:
         """Return a box for each of ``batch`` images of ``height`` x ``width`` pixels.

@@ -59,7 +59,7 @@ def test_one_line_for_each_event(tmp_path):
             "scores": scores,
             "reassignment_ratio": last["reassignment_ratio"],
         },
-        {"event": "phase_ended", **place, "iteration": 4, "reason": "4 iterations are done"},
+        {"event": "phase_ended", **place, "iteration": 4, "reason": "4 iterations are done", "notes": []},
         {"event": "dataset_scored", "dataset": "made", "scores": scores, "oracle": []},
         {"event": "run_ended", "error": None},
     ]

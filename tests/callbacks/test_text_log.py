@@ -1,9 +1,13 @@
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from recombine.callbacks import text_log
+from recombine.callbacks.base import DatasetView
 from recombine.callbacks.text_log import TextLog
+from recombine.data import SlowView
 from recombine.datasets.base import Samples
 from recombine.errors import DivergedError
 from tests.runs import config_of, made, method, train
@@ -34,12 +38,34 @@ def test_a_run_in_words():
 
 def test_a_view_without_batch_form_is_said_once():
     described = method(phase={"exit_criteria": {"epochs": 2}})
-    described["datasets"][0]["batch_augmentations"] = [{"name": "bright", "transforms": [{"type": "ColorJitter"}]}]
-    described["phases"][0]["design_patterns"][0]["batch_augmentation_name"] = "bright"
+    elastic = {"type": "ElasticTransform", "sigma": 0.1}
+    described["datasets"][0] |= {"batch_augmentations": [{"name": "bent", "transforms": [elastic]}], "num_workers": 0}
+    described["phases"][0]["design_patterns"][0]["batch_augmentation_name"] = "bent"
     slow = [line for line in train(described).log if "slow" in line]
-    assert slow == [
-        'View "bright" is slow: it runs sample by sample through torchvision, as ColorJitter has no batch form',
-    ]
+    assert len(slow) == 1
+    beginning = (
+        'View "bent" is slow: it runs sample by sample through torchvision, as ElasticTransform has no batch form'
+    )
+    assert re.fullmatch(beginning + r": [\d.]+ ms a sample, \d+ ms a batch, in the main process", slow[0])
+
+
+@pytest.mark.parametrize(
+    ("workers", "obstacle", "where"),
+    [
+        (3, None, "spread over 3 processes"),
+        (1, None, "spread over 1 process"),
+        (0, "OSError: no room", "in the main process, as no other can be started (OSError: no room)"),
+    ],
+)
+def test_a_slow_view_in_words(workers, obstacle, where):
+    lines = []
+    config = config_of(method())
+    view = SlowView("x", "Y has no batch form", 2.13, workers, obstacle)
+    TextLog(lines.append).dataset_started(DatasetView(config.datasets[0], 23, range(0), (view,)))
+    assert lines[1] == (
+        'View "x" is slow: it runs sample by sample through torchvision, as Y has no batch form: '
+        f"2.1 ms a sample, 11 ms a batch, {where}"
+    )
 
 
 def test_the_final_line_is_exact():
@@ -92,6 +118,25 @@ def test_data_without_labels():
     used = len(set(trained.scored[0].evaluation.clusters.tolist()))
     assert "Evaluation after 5 iterations: no labels to score against" in trained.log
     assert trained.log[-1] == f'Dataset "made": 23 samples in {used} clusters, no labels to score against'
+
+
+@pytest.mark.parametrize(
+    ("strategy", "told"),
+    [
+        ({}, False),
+        ({"centroid_initialization_strategy": "classical_clustering"}, True),
+        ({"centroid_recalculation_strategy": "classical_clustering", "centroid_recalculation_interval": 2}, True),
+        ({"type": "k_means_after_phase", "classical_clustering_in_feature_space_after_phase": "training"}, True),
+    ],
+)
+def test_k_means_on_a_part_of_many_samples_is_told(monkeypatch, strategy, told):
+    described = method()
+    if "type" in strategy:
+        described["cluster_assignment_strategy"] = {}
+    described["cluster_assignment_strategy"] |= strategy
+    assert not any("k-means" in line for line in train(described).log)
+    monkeypatch.setattr(text_log, "SAMPLE_LIMIT", 10)
+    assert ("k-means is fitted on a random 10 of the 23 samples" in train(described).log) is told
 
 
 def test_stages_are_told_when_they_begin():

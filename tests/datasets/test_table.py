@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from recombine.data import BatchOptions, Data
 from recombine.datasets.base import NotThereError
 from recombine.datasets.table import Table
 from recombine.errors import DataError
+from tests.test_mapped import is_mapped, needs_proc
 
 
 def _csv(folder: Path, text: str) -> Path:
@@ -107,3 +109,48 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
         Table(tmp_path / "x.csv", label_key="y")
     with pytest.raises(NotThereError, match="no such file"):
         Table(tmp_path / "y.csv")
+
+
+def _table_of(folder: Path, values: np.ndarray) -> Table:
+    np.save(folder / "x.npy", values)
+    return Table(folder / "x.npy")
+
+
+@needs_proc
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16", "bool"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_beyond_the_budget_stays_on_disk(tmp_path: Path, monkeypatch, dtype: str, order: str) -> None:
+    values = np.asarray(np.random.default_rng(0).integers(0, 2, (30, 7)) * 200, dtype=dtype, order=order)
+    kept = _table_of(tmp_path, values).decode()
+    assert not is_mapped(kept.tensor())
+    monkeypatch.setenv("RECOMBINE_MEMORY_BUDGET", str(30 * 7 * 4 - 1))
+    samples = Table(tmp_path / "x.npy").decode()
+    assert is_mapped(samples.tensor())
+    options = BatchOptions(batch_size=4, shuffle=True, drop_last=True, seed=0)
+    ours, theirs = (
+        Data("d", one, {"plain": []}, options, torch.device("cpu")).training_batch("p", 2, ["plain"]).views["plain"]
+        for one in (samples, kept)
+    )
+    assert ours.dtype == torch.float32
+    assert torch.equal(ours, theirs)
+    monkeypatch.setenv("RECOMBINE_MEMORY_BUDGET", str(30 * 7 * 4))
+    assert not is_mapped(Table(tmp_path / "x.npy").decode().tensor())
+
+
+@pytest.mark.parametrize("block", [1, 20, 2**22])
+def test_numbers_on_disk_are_checked_in_blocks(tmp_path: Path, monkeypatch, block: int) -> None:
+    monkeypatch.setenv("RECOMBINE_MEMORY_BUDGET", "0")
+    monkeypatch.setattr("recombine.datasets.base._CHECKED_AT_ONCE", block)
+    values = np.zeros((30, 7))
+    values[17, 5] = 1e300  # beyond float32
+    with pytest.raises(DataError, match=r"x.npy: feature 5 of sample 17 \(both from 0\) is not finite: inf"):
+        _table_of(tmp_path, values).decode()
+
+
+@pytest.mark.parametrize("dtype", [">f4", "uint32"])
+def test_numbers_that_cannot_stay_on_disk(tmp_path: Path, monkeypatch, dtype: str) -> None:
+    values = np.arange(6).reshape(3, 2).astype(dtype)
+    assert _table_of(tmp_path, values).decode().tensor().tolist() == values.tolist()
+    monkeypatch.setenv("RECOMBINE_MEMORY_BUDGET", "0")
+    with pytest.raises(DataError, match=r"features of shape \(3, 2\) do not fit in memory, and only float32, float64"):
+        Table(tmp_path / "x.npy").decode()

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from recombine.patterns import target_distribution
 from recombine.patterns.target_distribution import TargetDistribution, target_of
 from tests.patterns.world import (
     CLUSTERS,
@@ -119,6 +120,24 @@ def test_a_cluster_with_probability_zero_gets_none_in_the_target():
     assert torch.isfinite(target).all()
     assert target[:, 2].tolist() == [0, 0]
     torch.testing.assert_close(target.sum(1), torch.ones(2))
+
+
+def test_blocks_give_the_target_of_the_whole_in_the_same_memory(monkeypatch):
+    log_probs = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).log_softmax(1)
+    whole = target_of(log_probs.clone())
+    expected = torch.tensor(slow_target(log_probs.exp().tolist()), dtype=torch.float64)
+    monkeypatch.setattr(target_distribution, "_BLOCK_ELEMENTS", 7 * 4)
+    place = log_probs.data_ptr()
+    blocks = target_of(log_probs)
+    assert blocks.data_ptr() == place
+    torch.testing.assert_close(whole, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(blocks, expected, rtol=1e-12, atol=0)
+
+
+def test_few_samples_keep_the_bits_of_the_formula():
+    log_probs = torch.randn(300, 5, generator=torch.Generator().manual_seed(1)).log_softmax(1)
+    formula = (2 * log_probs - log_probs.logsumexp(0)).softmax(1)
+    assert torch.equal(target_of(log_probs), formula)
 
 
 def test_refuses_interval_zero():

@@ -149,8 +149,8 @@ class GivenAssignments:
         return self.views[view]
 
     def full_pass(self, compute):
-        """Return what was given for the whole dataset."""
-        return compute(GivenAssignments(plain=self.whole))
+        """Return what was given for the whole dataset, as a tensor of the caller's own."""
+        return compute(GivenAssignments(plain=self.whole)).detach().clone()
 
 
 def saturated(rows, clusters, log_prob=-1e4):

@@ -1,0 +1,228 @@
+"""Consecutive geometric transforms of a view as one sampling grid.
+
+Each transform tells by a :class:`~recombine.views.base.Move` where its pixels come from. The maps of a run are
+multiplied, and the images are sampled once instead of once for each transform. What a transform cuts off stays cut
+off: a later one sees its fill there, never the pixels beyond the edge.
+
+The draws are those of the transforms one after another. The pixels are the same where only one of the transforms moves
+by parts of a pixel, but for the rounding of float32. Elsewhere they differ by the interpolation: the image is
+interpolated once, so that less is blurred; it is interpolated bilinearly if any of the transforms does so, which then
+smooths the steps that a nearest one leaves; and a colour that fills ends at a sharp edge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recombine.imaging import NEAREST_TIE
+from recombine.views.base import BatchTransform, Geometric, Move, check_colours
+
+# How far outside the image a position is moved to show the fill; so steeply that whatever lies beyond goes all the way.
+_FAR = 4.0
+_STEEP = 1e9
+_HALF_PIXEL = torch.tensor([0.5, -0.5], dtype=torch.float64)
+_IDENTITY = torch.eye(2, 3, dtype=torch.float64).unsqueeze(0)
+
+Fill = tuple[float, ...]
+
+
+def fused(transforms: Sequence[BatchTransform]) -> list[BatchTransform]:
+    """Return transforms with the same effect, in which runs of geometric ones have become one each."""
+    result: list[BatchTransform] = []
+    run: list[Geometric] = []
+    for transform in transforms:
+        if isinstance(transform, Geometric):
+            run.append(transform)
+        else:
+            result += [*_joined(run), transform]
+            run = []
+    return [*result, *_joined(run)]
+
+
+def _joined(run: list[Geometric]) -> list[BatchTransform]:
+    return [FusedGeometry(run)] if _pays(run) else [*run]
+
+
+def _pays(run: Sequence[Geometric]) -> bool:
+    """Whether a grid is worth it: flips, crops and resizes by themselves are faster, and exact, without one."""
+    return len(run) > 1 and not all(transform.is_aligned for transform in run)
+
+
+class FusedGeometry(BatchTransform):
+    """A run of geometric transforms, sampled once where that is faithful.
+
+    Args:
+        transforms: The run, in order. Those that cannot join a grid at the size of the images are applied by
+            themselves, and split it, as does a second colour.
+    """
+
+    def __init__(self, transforms: Sequence[Geometric]) -> None:
+        self._transforms = list(transforms)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Transform images ``(B, C, H, W)``."""
+        for part in self._parts(images.shape[-2], images.shape[-1]):
+            if _pays(part):
+                images = _sampled_once(part, images, generator)
+            else:
+                for transform in part:
+                    images = transform(images, generator)
+        return images
+
+    def _parts(self, height: int, width: int) -> list[list[Geometric]]:
+        """Return the run, split where a transform cannot join a grid."""
+        parts: list[list[Geometric]] = [[]]
+        for transform in self._transforms:
+            if not transform.can_join(height, width):
+                parts += [[transform], []]
+            elif len({_colour(one) for one in (*parts[-1], transform) if one.fill is not None}) > 1:
+                parts.append([transform])
+            else:
+                parts[-1].append(transform)
+            height, width = transform.size_after(height, width)
+        return parts
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """A part of the way from positions in the result to positions in the source.
+
+    Attributes:
+        matrices: ``(B, 2, 3)``, or one for all, float64.
+        is_aligned: Whether rows stay rows and columns stay columns.
+        bounds: The lowest and the highest x, then y, at which pixels are read, ``(B, 2, 2)``; or None.
+        frame: The edges beyond which the fill is seen, ``(B, 2, 2)``; or None.
+    """
+
+    matrices: Tensor = _IDENTITY
+    is_aligned: bool = True
+    bounds: Tensor | None = None
+    frame: Tensor | None = None
+
+    def takes(self, is_aligned: bool) -> bool:
+        """Whether a map can be added: edges must stay edges along rows and columns."""
+        return is_aligned or (self.bounds is None and self.frame is None)
+
+    def then(self, move: Move, is_aligned: bool, is_filled: bool) -> "_Leg":
+        """Return the way that goes on with ``move``."""
+        bounds, frame = (_edges_after(edges, move.matrices) for edges in (self.bounds, self.frame))
+        if move.part is not None:
+            bounds = _common(bounds, move.part + _HALF_PIXEL)
+            frame = _common(frame, move.part) if is_filled else frame
+        matrices = move.matrices if self.matrices is _IDENTITY else _product(move.matrices, self.matrices)
+        return _Leg(matrices, self.is_aligned and is_aligned, bounds, frame)
+
+
+def _product(after: Tensor, before: Tensor) -> Tensor:
+    """Return the maps ``before`` and then ``after``, all ``(B, 2, 3)``."""
+    turned = after[:, :, :2] @ before
+    return torch.cat([turned[:, :, :2], turned[:, :, 2:] + after[:, :, 2:]], 2)
+
+
+def _edges_after(edges: Tensor | None, matrices: Tensor) -> Tensor | None:
+    """Return where edges ``(B, 2, 2)`` come to lie by aligned maps ``(B, 2, 3)``, sorted."""
+    if edges is None:
+        return None
+    factor = matrices.diagonal(dim1=1, dim2=2).unsqueeze(2)
+    return (edges * factor + matrices[:, :, 2:]).sort(2).values
+
+
+def _common(one: Tensor | None, other: Tensor) -> Tensor:
+    """Return the part ``(B, 2, 2)`` that two parts share; None is no limit."""
+    if one is None:
+        return other
+    return torch.stack([torch.maximum(one, other)[..., 0], torch.minimum(one, other)[..., 1]], 2)
+
+
+def _sampled_once(transforms: Sequence[Geometric], images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return images ``(B, C, H, W)`` after all the transforms."""
+    mode = "bilinear" if any(transform.mode == "bilinear" for transform in transforms) else "nearest"
+    fill = next((transform.fill for transform in transforms if transform.fill is not None), (0.0,))
+    check_colours(fill, images)
+    moves = _moves(transforms, images.shape, generator, mode)
+    grid = _grid(_legs(transforms, moves, images.shape), (len(images), *moves[-1].size), images.device, mode)
+    if not any(fill):
+        return F.grid_sample(images, grid, mode=mode, align_corners=False)
+    colour = torch.tensor(fill, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
+    return F.grid_sample(images - colour, grid, mode=mode, align_corners=False) + colour
+
+
+def _moves(transforms: Sequence[Geometric], shape: torch.Size, generator: torch.Generator, mode: str) -> list[Move]:
+    """Return the moves of transforms of images of ``shape`` ``(B, C, H, W)``, drawn in order."""
+    batch, _, height, width = shape
+    tie = torch.tensor([0, 0, NEAREST_TIE if mode == "nearest" else 0])
+    moves = []
+    for transform in transforms:
+        move = transform.plan(batch, height, width, generator)
+        moves.append(move if transform.is_aligned else move._replace(matrices=move.matrices + tie))
+        height, width = move.size
+    return moves
+
+
+def _legs(transforms: Sequence[Geometric], moves: Sequence[Move], shape: torch.Size) -> list[_Leg]:
+    """Return the way from positions in the result to those in images ``(B, C, H, W)``, there from -1 to 1."""
+    legs = [_Leg()]
+    for transform, move in zip(reversed(transforms), reversed(moves), strict=True):
+        if not legs[-1].takes(transform.is_aligned):
+            legs.append(_Leg())
+        legs[-1] = legs[-1].then(move, transform.is_aligned, transform.fill is not None)
+    unit = torch.tensor([[[2 / shape[3], 0, 0], [0, 2 / shape[2], 0]]], dtype=torch.float64)
+    legs[-1] = legs[-1].then(Move(unit, (2, 2), None), True, False)
+    return legs
+
+
+def _grid(legs: Sequence[_Leg], shape: tuple[int, int, int], device: torch.device, mode: str) -> Tensor:
+    """Return where the pixels of results of ``shape`` ``(B, H, W)`` come from, ``(B, H, W, 2)``; far off for the fill.
+
+    All of it is arithmetic, as comparisons of whole batches and choices by them take the CPU several times as long.
+    """
+    batch, height, width = shape
+    x = torch.arange(width, device=device).view(1, 1, -1) - (width - 1) / 2
+    y = torch.arange(height, device=device).view(1, -1, 1) - (height - 1) / 2
+    grid = torch.empty(batch, 2, height, width, device=device)
+    beyond: list[Tensor] = []
+    for leg in legs:
+        x, y = _moved(x, y, leg, grid.unbind(1) if leg is legs[-1] else (None, None))
+        if leg.frame is not None:
+            beyond.append(_distance(x, y, leg.frame))
+        if leg.bounds is not None and mode == "bilinear":
+            _keep_within(x, y, leg.bounds)
+    for distance in beyond:
+        grid[:, 0] += distance.mul_(_STEEP).clamp_(0, _FAR)
+    return grid.movedim(1, 3)
+
+
+def _moved(x: Tensor, y: Tensor, leg: _Leg, out: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+    """Return positions ``x`` and ``y``, each ``(B or 1, H or 1, W or 1)``, after a leg, in ``out`` if it is given."""
+    m = _numbers(leg.matrices, x.device)
+    if leg.is_aligned:
+        return torch.add(x * m[0], m[2], out=out[0]), torch.add(y * m[4], m[5], out=out[1])
+    return torch.add(x * m[0], y * m[1] + m[2], out=out[0]), torch.add(x * m[3], y * m[4] + m[5], out=out[1])
+
+
+def _distance(x: Tensor, y: Tensor, edges: Tensor) -> Tensor:
+    """Return how far positions lie beyond edges ``(B, 2, 2)``, below 0 for what lies within; ``(B, H or 1, W)``."""
+    middle, half = _numbers(edges.mean(2), x.device), _numbers((edges[..., 1] - edges[..., 0]) / 2, x.device)
+    return torch.maximum((x - middle[0]).abs_().sub_(half[0]), (y - middle[1]).abs_().sub_(half[1]))
+
+
+def _keep_within(x: Tensor, y: Tensor, bounds: Tensor) -> None:
+    """Move positions in place to within ``bounds (B, 2, 2)``."""
+    left, right, top, bottom = _numbers(bounds, x.device)
+    for values, low, high in ((x, left, right), (y, top, bottom)):
+        torch.maximum(values, low, out=values)
+        torch.minimum(values, high, out=values)
+
+
+def _numbers(values: Tensor, device: torch.device) -> tuple[Tensor, ...]:
+    """Return the numbers of each sample, ``(B, ...)``, as tensors ``(B, 1, 1)``, float32."""
+    return values.float().to(device).flatten(1).unsqueeze(2).unsqueeze(3).unbind(1)
+
+
+def _colour(transform: Geometric) -> Fill | None:
+    """Return the colour with which a transform fills, one value where all channels have the same; or None."""
+    fill = transform.fill
+    return fill[:1] if fill is not None and len(set(fill)) == 1 else fill
