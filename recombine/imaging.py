@@ -185,10 +185,10 @@ def affine(images: Tensor, matrices: Tensor, sampling: Sampling) -> Tensor:
     grid = images.new_empty(len(images), height, width, 2)
     torch.add(m[0] * x, m[1] * y + m[2], out=grid[..., 0])
     torch.add(m[3] * x, m[4] * y + m[5], out=grid[..., 1])
-    return _sampled(images, grid, sampling)
+    return sampled(images, grid, sampling)
 
 
-def _sampled(images: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
+def sampled(images: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
     """Return the values at ``grid (B, H, W, 2)``, in which the image reaches from -1 to 1."""
     colour = torch.tensor(sampling.fill, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
     if sampling.mode == "bilinear" and sampling.blend:

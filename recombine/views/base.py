@@ -12,7 +12,15 @@ from torch import Tensor
 
 from recombine import views as folder
 from recombine.errors import DataError
-from recombine.imaging import Filter, Sampling
+from recombine.imaging import (
+    AffineParameters,
+    Filter,
+    Sampling,
+    affine,
+    center_offset,
+    inverse_affine,
+    whole,
+)
 
 _TO_TENSOR = "ToTensor"
 _BYTE = 255
@@ -100,6 +108,44 @@ class Geometric(BatchTransform):
         Raises:
             DataError: If the images do not fit.
         """
+
+
+class AffineMap(Geometric):
+    """A transform that moves the pixels of each image by one affine map, and keeps the size of the images."""
+
+    is_aligned = False
+
+    @abstractmethod
+    def __init__(self, transform: Any, on_pil: bool) -> None:
+        """Take over how ``transform`` samples, its colour and its centre."""
+        self._sampling = sampling_of(transform, on_pil)
+        self.mode, self.fill = self._sampling.mode, self._sampling.fill
+        self._center = transform.center
+
+    @abstractmethod
+    def maps(self, batch: int, height: int, width: int, generator: torch.Generator) -> AffineParameters:
+        """Return a map for each of ``batch`` images of ``height`` x ``width`` pixels."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Move images ``(B, C, H, W)``."""
+        check_colours(self._sampling.fill, images)
+        move = self.plan(len(images), images.shape[-2], images.shape[-1], generator)
+        return affine(images, move.matrices, self._sampling)
+
+    def can_join(self, height: int, width: int) -> bool:
+        """Whether one grid with others gives the same: not where bilinear values near the border mix with the fill."""
+        del height, width
+        return not (self._sampling.blend and self.mode == "bilinear")
+
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size of the results: that of the images."""
+        return height, width
+
+    def plan(self, batch: int, height: int, width: int, generator: torch.Generator) -> Move:
+        """Return where the pixels of ``batch`` images of ``height`` x ``width`` pixels come from."""
+        parameters = self.maps(batch, height, width, generator)
+        matrices = inverse_affine(parameters, center_offset(self._center, height, width))
+        return Move(matrices, (height, width), whole(height, width))
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recombine.imaging import Sampling, _sampled
+from recombine.imaging import Sampling, sampled
 from recombine.views.base import BatchTransform, check_colours, sampling_of
 
 _CORNERS = 4
@@ -57,7 +57,7 @@ def perspective(images: Tensor, corners: Tensor, sampling: Sampling) -> Tensor:
     y = (torch.arange(height, device=images.device) + 0.5).view(1, -1, 1)
     depth = m[6] * x + (m[7] * y + m[8])
     grid = torch.stack([m[0] * x + (m[1] * y + m[2]), m[3] * x + (m[4] * y + m[5])], 3) / depth.unsqueeze(3)
-    return _sampled(images, grid, sampling)
+    return sampled(images, grid, sampling)
 
 
 def inverse_perspective(corners: Tensor, height: int, width: int) -> Tensor:
