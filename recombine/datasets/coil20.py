@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from recombine.datasets.base import NotThereError, OwnDataset, Samples, image_tensor, stacked
@@ -64,6 +63,8 @@ def _numbered_files(root: Path) -> dict[tuple[int, int], Path]:
 
 
 def _gray(path: Path) -> Tensor:
+    from PIL import Image  # here, as it takes long to import and validation needs none
+
     try:
         with Image.open(path) as image:
             return image_tensor(image.convert("L"))

@@ -1,0 +1,331 @@
+"""Write ``docs/speed.md`` from the files under ``bench/results``.
+
+python -m bench.write_speed
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import common
+from bench.write_results import table
+
+_HEAD = """# Speed
+
+This page is written by `python -m bench.write_speed` from the files under `bench/results`, which the other scripts of
+`bench/` write; each begins with a description of what it does. What is compared was measured in turns, in one process
+unless the section says otherwise. A time is the median of its turns. A ratio is the median of the ratios of turns that
+followed each other, and behind it stand the lowest and the highest, and the number of rounds. The rate of the machine
+is that of a float32 product of 2048 x 2048 matrices, measured beside the rest.
+"""
+_DEVICES = ("", "_cuda", "_mps")
+_LOOP, _PRODUCTS, _VIEWS = "loop/by_hand", "loop/products", "views/loop"
+
+Spread = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of the table on top of the page.
+
+    Attributes:
+        what: What was measured.
+        sign: Whether the figure is to be at most (``<=``) or at least (``>=``) the limit; empty where there is none.
+        limit: The limit, or None.
+        measured: The figure.
+        shown: The figure with its spread, as the table shows it.
+    """
+
+    what: str
+    sign: str
+    limit: float | None
+    measured: float
+    shown: str
+
+    def row(self) -> list[str]:
+        """Return the row's cells."""
+        if self.limit is None:
+            return [self.what, "", self.shown, ""]
+        holds = self.measured <= self.limit if self.sign == "<=" else self.measured >= self.limit
+        return [self.what, f"{self.sign} {self.limit:g}", self.shown, "yes" if holds else "no"]
+
+
+def main() -> None:
+    """Write the page."""
+    found = [row.row() for row in bars()]
+    sections = [_HEAD, table(["what", "bar", "measured", "holds"], found), *sections_of_the_page()]
+    (common.ROOT / "docs" / "speed.md").write_text("\n".join(sections), encoding="utf-8")
+
+
+def bars() -> Iterator[Bar]:
+    """Yield what there is a bar for, and the few figures beside it that belong there."""
+    for content in _results("floor"):
+        yield from _floor_bars(content)
+    for content in _results("pil_pipeline"):
+        yield _ratio("the usual pipeline of PIL images / our views", ">=", 25, content, content["ratios"]["usual/ours"])
+    for content in _results("startup"):
+        yield from _startup_bars(content)
+    for content in _results("evaluation"):
+        yield _ratio("evaluation of MNIST / its products", "", None, content, content["evaluation/products"])
+    for content in _results("memory"):
+        yield from _memory_bars(content)
+    for content in _results("clustpy_dec"):
+        yield from _clustpy_bars(content)
+
+
+def sections_of_the_page() -> Iterator[str]:
+    """Yield the sections below the table."""
+    writers = (
+        ("floor", _floor),
+        ("profile", _profile),
+        ("steps", _steps),
+        ("pil_pipeline", _pipeline),
+        ("scaling", _scaling),
+        ("startup", _startup),
+        ("evaluation", _evaluation),
+        ("memory", _memory),
+        ("clustpy_dec", _clustpy),
+    )
+    for name, write in writers:
+        for content in _results(name):
+            yield from write(content)
+
+
+def _results(name: str) -> list[Any]:
+    """Return what a script found on each kind of device on which it ran."""
+    found = [common.read(f"{name}{device}.json") for device in _DEVICES]
+    return [content for content in found if content is not None]
+
+
+def _floor_bars(content: Any) -> Iterator[Bar]:
+    for phase, measured in content["phases"].items():
+        ratios = measured["ratios"]
+        yield _ratio(f"{phase}: general loop / written by hand", "<=", 1.10, content, ratios[_LOOP])
+        yield _ratio(f"{phase}: general loop / its matrix products", "", None, content, ratios[_PRODUCTS])
+        if _VIEWS in ratios:
+            yield _ratio(f"{phase}: its two views / general loop", "<=", 0.10, content, ratios[_VIEWS])
+
+
+def _startup_bars(content: Any) -> Iterator[Bar]:
+    yield _time("dec_cc_hybrid to the end of its first iteration", 6, content["until"]["losses"])
+    yield _time("`--help`", 0.5, content["seconds"]["help"])
+    one = content["seconds_after_imports"]["one file"]
+    yield _time("`validate` of 1 file after the imports", 0.05, one)
+    yield _time(f"`validate` of {content['files']} files after the imports, a file", 0.05, content["seconds_a_file"])
+
+
+def _memory_bars(content: Any) -> Iterator[Bar]:
+    for step in content["differences"]:
+        what = f"bytes for each further sample, {step['from_samples']:,} to {step['to_samples']:,}"
+        grown = step["bytes_per_sample"]
+        yield Bar(what, "<=", step["allowed_bytes_per_sample"], grown, f"{grown:.1f}")
+
+
+def _clustpy_bars(content: Any) -> Iterator[Bar]:
+    for phase, limit in (("pretraining", 1.1), ("clustering", 1.3)):
+        ratios = content["epochs"][phase]["ratios"]
+        yield _ratio(f"DEC: an epoch of {phase}, ClustPy / ours", ">=", limit, content, ratios["theirs/ours"])
+
+
+def _ratio(what: str, sign: str, limit: float | None, content: Any, measured: Spread) -> Bar:
+    where = "" if content["machine"]["device"] == "cpu" else f" ({content['machine']['device']})"
+    return Bar(what + where, sign, limit, measured["median"], _shown_ratio(measured))
+
+
+def _time(what: str, limit: float, measured: Spread) -> Bar:
+    digits = 2 if limit >= 0.1 else 3  # noqa: PLR2004  (as many as the limit needs)
+    median, low, high = (f"{measured[name]:.{digits}f}" for name in ("median", "lowest", "highest"))
+    shown = f"{median} s ({low} to {high}, {measured['rounds']} runs)"
+    return Bar(what, "<=", limit, measured["median"], shown)
+
+
+def _shown_ratio(measured: Spread) -> str:
+    digits = 1 if measured["median"] >= 10 else 2  # noqa: PLR2004  (three digits say enough)
+    low, high = f"{measured['lowest']:.{digits}f}", f"{measured['highest']:.{digits}f}"
+    return f"{measured['median']:.{digits}f} ({low} to {high}, {measured['rounds']} rounds)"
+
+
+def _milliseconds(measured: Spread) -> str:
+    return f"{measured['median'] * 1000:.1f}"
+
+
+def _seconds(measured: Spread) -> str:
+    return f"{measured['median']:.2f}"
+
+
+def _machine(content: Any) -> str:
+    machine = content["machine"]
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] != 1 else ''}"
+    return (
+        f"Device {machine['device']}, {machine['processors']} processors, {threads}, torch {machine['torch']}, "
+        f"{machine['gemm_gflops']:.0f} GFLOP/s.\n"
+    )
+
+
+def _floor(content: Any) -> Iterator[str]:
+    yield "## The general loop against its floors\n"
+    yield (
+        "`bench/floor.py`: an iteration of dec_cc_hybrid with all that a run does around it; the same written by hand "
+        "(`bench/bare.py`), without options, checks or a log; and the matrix products of the linear layers alone, "
+        "forward and backward. The ratio to the hand-written iteration is what generality costs. The ratio to the "
+        "products is what everything but the products costs: 1 would be the least that this machine allows. "
+        f"{content['samples']:,} made images, {content['repeats']} iterations a turn. {_machine(content)}"
+    )
+    rows = []
+    for phase, measured in content["phases"].items():
+        seconds, gflop = measured["seconds"], measured["gflop_of_products"]
+        rate = gflop / seconds["products"]["median"]
+        times = [_milliseconds(seconds[name]) for name in ("loop", "by_hand", "products")]
+        views = _milliseconds(seconds["views"]) if "views" in seconds else ""
+        rows.append([phase, *times, views, f"{gflop:.2f}", f"{rate:.0f}"])
+    head = ["phase", "general loop, ms", "by hand, ms", "products, ms", "views, ms", "GFLOP of the products", "GFLOP/s"]
+    yield table(head, rows)
+    yield "The products by layer, as the loop calls them: samples times views, inputs, outputs.\n"
+    yield table(["phase", "linear layers"], [[name, _layers(found)] for name, found in content["phases"].items()])
+
+
+def _layers(measured: Any) -> str:
+    return ", ".join(f"{use['rows']} x {use['inputs']} x {use['outputs']}" for use in measured["linear_layers"])
+
+
+def _profile(content: Any) -> Iterator[str]:
+    yield "## Where the time of an iteration goes\n"
+    yield (
+        "`bench/profile_step.py`: milliseconds of an iteration of dec_cc_hybrid by group of operations, from torch's "
+        f"profiler, which slows the iteration itself; {content['iterations']} iterations. {_machine(content)}"
+    )
+    for phase, measured in content["phases"].items():
+        plain, wall = measured["seconds"] * 1000, measured["seconds_under_profiler"]
+        rows = [[name, f"{one * 1000:.2f}", f"{one / wall:.1%}"] for name, one in measured["groups"].items()]
+        yield f"{phase.capitalize()}: {plain:.1f} ms without the profiler, {wall * 1000:.1f} ms with it.\n"
+        yield table(["group", "ms", "share"], rows)
+        most = [f"`{name}` {one * 1000:.2f}" for name, one in list(measured["operations"].items())[:8]]
+        yield f"Operations that take most, ms: {', '.join(most)}.\n"
+
+
+def _steps(content: Any) -> Iterator[str]:
+    yield "## One iteration of every shipped configuration\n"
+    yield (
+        "`bench/steps.py`: milliseconds of an iteration at the start of a phase, and from where on a pattern or a "
+        f"stage of one sets in. {content['samples']:,} made images in place of MNIST's, {content['repeats']} "
+        f"iterations a turn. {_machine(content)}"
+    )
+    rows = []
+    for row in content["phases"]:
+        seconds = row["seconds"]
+        span = f"{seconds['lowest'] * 1000:.1f} to {seconds['highest'] * 1000:.1f}"
+        place = [row["configuration"], row["phase"], f"{row['from_iteration']:,}"]
+        rows.append([*place, _milliseconds(seconds), span, seconds["rounds"]])
+    yield table(["configuration", "phase", "from iteration", "ms", "lowest to highest", "rounds"], rows)
+
+
+def _pipeline(content: Any) -> Iterator[str]:
+    seconds = content["seconds"]
+    yield "## Views against the usual pipeline\n"
+    yield (
+        f"`bench/pil_pipeline.py`: two views of {content['batch']} images of MNIST, each by RandomResizedCrop and "
+        "RandomAffine. The usual pipeline: torchvision's transforms on PIL images, a DataLoader without workers, its "
+        "default collation. The ratio says how many batches of ours are made in the time of one of the usual pipeline: "
+        f"{_shown_ratio(content['ratios']['usual/ours'])}. {_machine(content)}"
+    )
+    rows = [["usual", _milliseconds(seconds["usual"])], ["ours", _milliseconds(seconds["ours"])]]
+    yield table(["pipeline", "ms a batch"], rows)
+
+
+def _scaling(content: Any) -> Iterator[str]:
+    yield "## Growth with the size of the problem\n"
+    yield (
+        "`bench/scaling.py`: milliseconds as one size grows and the others stay (dec_cc_hybrid: B 256, K 10, two "
+        "views). The exponent is that of the growth from the size before: 0 where nothing grows, 1 where the time "
+        "grows in proportion, 2 where it grows with the square. Nothing may exceed 1 by more than noise, but for the "
+        "contrasts of all pairs of samples and of all pairs of clusters, which are quadratic in B and in K by their "
+        f"definition. An iteration may not grow with N at all. {_machine(content)}"
+    )
+    rows = []
+    for name, measured in content["tables"].items():
+        size = name.partition(",")[0]
+        for (value, seconds), exponent in zip(
+            measured["seconds"].items(), ["", *_two_digits(measured["exponents"])], strict=True
+        ):
+            rows.append([size, measured["what"], f"{int(value):,}", _milliseconds(seconds), exponent])
+    yield table(["size", "what", "value", "ms", "exponent"], rows)
+
+
+def _two_digits(values: Sequence[float]) -> list[str]:
+    return [f"{value:.2f}" for value in values]
+
+
+def _startup(content: Any) -> Iterator[str]:
+    until, seconds, cpu = content["until"], content["seconds"], content["cpu_seconds"]
+    yield "## Start\n"
+    yield (
+        "`bench/startup.py`: seconds of whole processes, each run once before, so that all files are in the cache. The "
+        "imports are those of the modules that a validation has imported when it ends, by name, without the rest. "
+        f"{_machine(content)}"
+    )
+    moments = {
+        "run_started": "dec_cc_hybrid: all checks done, the run begins",
+        "phase_started": "dec_cc_hybrid: the first phase begins",
+        "losses": "dec_cc_hybrid: the first iteration is done and its losses are written",
+    }
+    rows = [[text, _seconds(until[name]), "", until[name]["rounds"]] for name, text in moments.items()]
+    commands = {
+        "help": "`--help`",
+        "import torch": "`import torch` alone",
+        "imports": "the imports of a validation alone",
+        "validate one": "`validate` of 1 file",
+        "validate many": f"`validate` of {content['files']} files",
+    }
+    times = [[text, _seconds(seconds[name]), _seconds(cpu[name])] for name, text in commands.items()]
+    rows += [[*row, seconds[name]["rounds"]] for row, name in zip(times, commands, strict=True)]
+    yield table(["what", "seconds", "processor seconds", "runs"], rows)
+    after = {name: found["median"] for name, found in content["seconds_after_imports"].items()}
+    yield (
+        f"In a process that has imported everything, `validate` takes {after['one file']:.3f} s for 1 file and "
+        f"{after['many files']:.3f} s for {content['files']}.\n"
+    )
+
+
+def _evaluation(content: Any) -> Iterator[str]:
+    seconds = content["seconds"]
+    yield "## Evaluation\n"
+    yield (
+        f"`bench/evaluation.py`: assigning and scoring {content['samples']:,} images of MNIST by dec_cc_hybrid, in "
+        f"batches of {content['batch_size']:,}, against the encoder's matrix products alone "
+        f"({content['gflop_of_products']:.0f} GFLOP). Ratio: {_shown_ratio(content['evaluation/products'])}. "
+        f"{_machine(content)}"
+    )
+    yield table(["what", "seconds"], [[name, _seconds(found)] for name, found in seconds.items()])
+
+
+def _memory(content: Any) -> Iterator[str]:
+    yield "## Memory\n"
+    yield (
+        "`bench/memory.py`: the most memory that a whole run holds and that is no copy of a file, for samples that lie "
+        "in a file of arrays. Each size runs in a process of its own. What may grow with the samples is their order, "
+        f"the target distribution and the features. {_machine(content)}"
+    )
+    rows = [[f"{row['samples']:,}", f"{row['peak_anonymous_bytes'] / 2**20:.0f}"] for row in content["rows"]]
+    yield table(["samples", "MiB"], rows)
+
+
+def _clustpy(content: Any) -> Iterator[str]:
+    yield "## DEC beside ClustPy\n"
+    yield (
+        f"`bench/clustpy_dec.py`: seconds of an epoch over {content['samples']:,} images of MNIST, ClustPy "
+        f"{content['clustpy']} and ours with the same network, batches of {content['batch']} and Adam. Theirs is timed "
+        "through the functions that its DEC calls, with its own DataLoader. ClustPy takes the target from each batch; "
+        "ours keeps that of the first iteration here, and in the last row recomputes it from the whole dataset once an "
+        f"epoch, which theirs never does. The ratio is theirs / ours: above 1 ours is faster. {_machine(content)}"
+    )
+    rows = []
+    for phase, measured in content["epochs"].items():
+        for name, ratio in measured["ratios"].items():
+            ours = name.partition("/")[2]
+            times = [_seconds(measured["seconds"]["theirs"]), _seconds(measured["seconds"][ours])]
+            rows.append([phase, ours, *times, _shown_ratio(ratio)])
+    yield table(["phase", "which", "ClustPy, s", "ours, s", "ratio"], rows)
+
+
+if __name__ == "__main__":
+    main()
