@@ -94,16 +94,17 @@ class StepRunner:
         """
         key = self._key(step, working) if self._recorder is not None else None
         if key is None:
-            return self._compute(step, working)
+            return self.compute(step, working)
         if key not in self._recordings:
             self._count(key)
             if self._seen[key] <= _STEPS_BEFORE_RECORDING:
-                return self._compute(step, working)
+                return self.compute(step, working)
             return self._record(key, step, working)
         repeat, numbers = self._recordings[key]
         return numbers.with_tensors(repeat(_inputs(step.batch)))
 
-    def _compute(self, step: Step, working: Sequence[Objective]) -> Numbers:
+    def compute(self, step: Step, working: Sequence[Objective]) -> Numbers:
+        """Do the numbers of a step operation by operation."""
         totals: dict[str, Tensor] = {}
         losses = [loss for objective in working for loss in objective.add_to(totals, step)]
         self._watch.see([loss.value for loss in losses])
@@ -132,7 +133,7 @@ class StepRunner:
         """Do a step, record it, and keep the recording if it does the same from the same state."""
         state = _State(self._method, self._optimizers, self._watch)
         before = state.copied()
-        numbers = self._compute(step, working)
+        numbers = self.compute(step, working)
         after, wanted = state.copied(), [tensor.clone() for tensor in numbers.tensors()]
         try:
             state.restore(before)
@@ -188,7 +189,7 @@ class _Recorded:
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         batch = Batch(inputs[0], dict(zip(self.names, inputs[1:], strict=True)))
-        return self.runner._compute(self.step.on(batch), self.working).tensors()
+        return self.runner.compute(self.step.on(batch), self.working).tensors()
 
 
 class _State:
