@@ -20,9 +20,8 @@ from torch import Tensor
 from recombine.imaging import NEAREST_TIE
 from recombine.views.base import BatchTransform, Geometric, Move, check_colours
 
-# How far outside the image a position is moved to show the fill; so steeply that whatever lies beyond goes all the way.
-_FAR = 4.0
-_STEEP = 1e9
+# By how much the distance beyond an edge is multiplied, so that the fill is seen there: a rounding of it is enough.
+_STEEP = 1e8
 _HALF_PIXEL = torch.tensor([0.5, -0.5], dtype=torch.float64)
 _IDENTITY = torch.eye(2, 3, dtype=torch.float64).unsqueeze(0)
 
@@ -106,28 +105,41 @@ class _Leg:
         """Whether a map can be added: edges must stay edges along rows and columns."""
         return is_aligned or (self.bounds is None and self.frame is None)
 
-    def then(self, move: Move, is_aligned: bool, is_filled: bool) -> "_Leg":
-        """Return the way that goes on with ``move``."""
-        bounds, frame = (_edges_after(edges, move.matrices) for edges in (self.bounds, self.frame))
+    def then(self, move: Move, transform: Geometric) -> "_Leg":
+        """Return the way that goes on with ``move`` of ``transform``."""
+        bounds, frame = (_edges_after(edges, move.matrices, transform) for edges in (self.bounds, self.frame))
         if move.part is not None:
             bounds = _common(bounds, move.part + _HALF_PIXEL)
-            frame = _common(frame, move.part) if is_filled else frame
-        matrices = move.matrices if self.matrices is _IDENTITY else _product(move.matrices, self.matrices)
-        return _Leg(matrices, self.is_aligned and is_aligned, bounds, frame)
+            frame = frame if transform.fill is None else _common(frame, move.part)
+        matrices = move.matrices
+        if self.matrices is not _IDENTITY:
+            matrices = _product(move.matrices, self.matrices, transform.is_aligned)
+        return _Leg(matrices, self.is_aligned and transform.is_aligned, bounds, frame)
+
+    def scaled(self, unit: Tensor) -> "_Leg":
+        """Return the way to positions in other units: ``unit`` ``(2, 1)`` is what x and y are multiplied by."""
+        bounds, frame = (edges if edges is None else edges * unit for edges in (self.bounds, self.frame))
+        return _Leg(self.matrices * unit, self.is_aligned, bounds, frame)
 
 
-def _product(after: Tensor, before: Tensor) -> Tensor:
-    """Return the maps ``before`` and then ``after``, all ``(B, 2, 3)``."""
-    turned = after[:, :, :2] @ before
-    return torch.cat([turned[:, :, :2], turned[:, :, 2:] + after[:, :, 2:]], 2)
+def _product(after: Tensor, before: Tensor, is_aligned: bool) -> Tensor:
+    """Return the maps ``before`` and then ``after``, all ``(B, 2, 3)``; the latter may be aligned."""
+    turned = before * _factors(after) if is_aligned else after[:, :, :2] @ before
+    turned[:, :, 2] += after[:, :, 2]
+    return turned
 
 
-def _edges_after(edges: Tensor | None, matrices: Tensor) -> Tensor | None:
-    """Return where edges ``(B, 2, 2)`` come to lie by aligned maps ``(B, 2, 3)``, sorted."""
+def _edges_after(edges: Tensor | None, matrices: Tensor, transform: Geometric) -> Tensor | None:
+    """Return where edges ``(B, 2, 2)`` come to lie by the aligned maps ``(B, 2, 3)`` of a transform, sorted."""
     if edges is None:
         return None
-    factor = matrices.diagonal(dim1=1, dim2=2).unsqueeze(2)
-    return (edges * factor + matrices[:, :, 2:]).sort(2).values
+    moved = torch.addcmul(matrices[:, :, 2:], edges, _factors(matrices))
+    return moved.sort(2).values if transform.mirrors else moved
+
+
+def _factors(matrices: Tensor) -> Tensor:
+    """Return by what aligned maps ``(B, 2, 3)`` multiply x and y, ``(B, 2, 1)``."""
+    return matrices.diagonal(dim1=1, dim2=2).unsqueeze(2)
 
 
 def _common(one: Tensor | None, other: Tensor) -> Tensor:
@@ -153,11 +165,12 @@ def _sampled_once(transforms: Sequence[Geometric], images: Tensor, generator: to
 def _moves(transforms: Sequence[Geometric], shape: torch.Size, generator: torch.Generator, mode: str) -> list[Move]:
     """Return the moves of transforms of images of ``shape`` ``(B, C, H, W)``, drawn in order."""
     batch, _, height, width = shape
-    tie = torch.tensor([0, 0, NEAREST_TIE if mode == "nearest" else 0])
     moves = []
     for transform in transforms:
         move = transform.plan(batch, height, width, generator)
-        moves.append(move if transform.is_aligned else move._replace(matrices=move.matrices + tie))
+        if mode == "nearest" and not transform.is_aligned:
+            move = move._replace(matrices=move.matrices + torch.tensor([0, 0, NEAREST_TIE]))
+        moves.append(move)
         height, width = move.size
     return moves
 
@@ -168,10 +181,8 @@ def _legs(transforms: Sequence[Geometric], moves: Sequence[Move], shape: torch.S
     for transform, move in zip(reversed(transforms), reversed(moves), strict=True):
         if not legs[-1].takes(transform.is_aligned):
             legs.append(_Leg())
-        legs[-1] = legs[-1].then(move, transform.is_aligned, transform.fill is not None)
-    unit = torch.tensor([[[2 / shape[3], 0, 0], [0, 2 / shape[2], 0]]], dtype=torch.float64)
-    legs[-1] = legs[-1].then(Move(unit, (2, 2), None), True, False)
-    return legs
+        legs[-1] = legs[-1].then(move, transform)
+    return [*legs[:-1], legs[-1].scaled(torch.tensor([[2 / shape[3]], [2 / shape[2]]], dtype=torch.float64))]
 
 
 def _grid(legs: Sequence[_Leg], shape: tuple[int, int, int], device: torch.device, mode: str) -> Tensor:

@@ -13,7 +13,7 @@ NEAREST_TIE = 1e-4
 
 
 class Boxes(NamedTuple):
-    """Parts of images in pixels: ``top``, ``left``, ``height`` and ``width``, each ``(B,)``, int64."""
+    """Parts of images in pixels: ``top``, ``left``, ``height`` and ``width``, each ``(B,)``, whole numbers."""
 
     top: Tensor
     left: Tensor
@@ -108,23 +108,27 @@ def whole(height: int, width: int) -> Tensor:
 
 def stretching(part: Tensor, size: tuple[int, int]) -> Tensor:
     """Return matrices ``(B, 2, 3)``, float64, from images of ``size`` to the parts ``(B, 2, 2)`` that fill them."""
-    factor = (part[:, :, 1] - part[:, :, 0]) / torch.tensor([size[1], size[0]], dtype=torch.float64)
-    return torch.cat([torch.diag_embed(factor), part.mean(2, keepdim=True)], 2)
+    low, high = part.unbind(2)
+    matrices = torch.zeros(len(part), 2, 3, dtype=torch.float64)
+    torch.div(high - low, torch.tensor([size[1], size[0]]), out=matrices.diagonal(dim1=1, dim2=2))
+    torch.add(low, high, out=matrices[:, :, 2]).div_(2)
+    return matrices
 
 
 class AffineParameters(NamedTuple):
     """Maps of the image plane, one for each sample; each ``(B,)``, float64.
 
     ``angle`` is clockwise in degrees, ``shift_x`` and ``shift_y`` are in pixels, ``scale`` is a factor above 0,
-    ``shear_x`` and ``shear_y`` are in degrees.
+    ``shear_x`` and ``shear_y`` are in degrees. None stands for maps that do not shift, scale or shear at all; of the
+    two shifts, or the two shears, both are None or neither.
     """
 
     angle: Tensor
-    shift_x: Tensor
-    shift_y: Tensor
-    scale: Tensor
-    shear_x: Tensor
-    shear_y: Tensor
+    shift_x: Tensor | None = None
+    shift_y: Tensor | None = None
+    scale: Tensor | None = None
+    shear_x: Tensor | None = None
+    shear_y: Tensor | None = None
 
 
 def inverse_affine(parameters: AffineParameters, center: tuple[float, float]) -> Tensor:
@@ -140,17 +144,27 @@ def inverse_affine(parameters: AffineParameters, center: tuple[float, float]) ->
         Matrices ``(B, 2, 3)`` from positions in the result to positions in the image, both in pixels relative to the
         middle of the image, float64.
     """
-    angle, shear_x, shear_y = (
-        torch.deg2rad(value) for value in (parameters.angle, parameters.shear_x, parameters.shear_y)
-    )
+    a, b, c, d = _turned_and_sheared(parameters)
+    inverse = torch.stack([d, -b, -c, a], 1).view(-1, 2, 2)
+    if parameters.scale is not None:
+        inverse = inverse / parameters.scale.view(-1, 1, 1)
+    fixed = torch.tensor(center, dtype=torch.float64).view(2, 1)
+    if parameters.shift_x is not None and parameters.shift_y is not None:
+        place = fixed + torch.stack([parameters.shift_x, parameters.shift_y], 1).unsqueeze(2)
+        return torch.cat([inverse, fixed - inverse @ place], 2)
+    offset = fixed - inverse @ fixed if any(center) else fixed.expand(len(inverse), 2, 1)
+    return torch.cat([inverse, offset], 2)
+
+
+def _turned_and_sheared(parameters: AffineParameters) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the matrices ``R(angle) SHy SHx``, row by row, each number ``(B,)``."""
+    angle = torch.deg2rad(parameters.angle)
+    if parameters.shear_x is None or parameters.shear_y is None:
+        cosine, sine = angle.cos(), angle.sin()
+        return cosine, -sine, sine, cosine
+    shear_x, shear_y = torch.deg2rad(parameters.shear_x), torch.deg2rad(parameters.shear_y)
     cosine, sine = (angle - shear_y).cos() / shear_y.cos(), (angle - shear_y).sin() / shear_y.cos()
-    a, b = cosine, -cosine * shear_x.tan() - angle.sin()
-    c, d = sine, -sine * shear_x.tan() + angle.cos()
-    inverse = torch.stack([d, -b, -c, a], 1).view(-1, 2, 2) / parameters.scale.view(-1, 1, 1)
-    fixed = torch.tensor(center, dtype=torch.float64)
-    shift = torch.stack([parameters.shift_x, parameters.shift_y], 1)
-    offset = fixed - (inverse @ (fixed + shift).unsqueeze(2)).squeeze(2)
-    return torch.cat([inverse, offset.unsqueeze(2)], 2)
+    return cosine, -cosine * shear_x.tan() - angle.sin(), sine, -sine * shear_x.tan() + angle.cos()
 
 
 def center_offset(center: Sequence[float] | None, height: int, width: int) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from recombine.imaging import AffineParameters, round_to_int, uniform
+from recombine.imaging import AffineParameters, uniform
 from recombine.views.base import AffineMap
 
 Range = tuple[float, float]
@@ -21,23 +21,25 @@ class RandomAffine(AffineMap):
         self._scale = _range(transform.scale or (1, 1))
         self._shear_x = _range(shear[:2])
         self._shear_y = _range(shear[2:] or (0, 0))
+        self._idle = {
+            **({} if any(self._translate) else {"shift_x": None, "shift_y": None}),
+            **({} if self._scale != (1, 1) else {"scale": None}),
+            **({} if any(self._shear_x + self._shear_y) else {"shear_x": None, "shear_y": None}),
+        }
 
     def maps(self, batch: int, height: int, width: int, generator: torch.Generator) -> AffineParameters:
-        """Return what :meth:`draw` draws."""
-        return self.draw(batch, height, width, generator)
+        """Return what :meth:`draw` draws, None for what is always the same and does nothing."""
+        return self.draw(batch, height, width, generator)._replace(**self._idle)
 
     def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> AffineParameters:
         """Return a map for each of ``batch`` images of ``height`` x ``width`` pixels; shifts are whole pixels."""
-        shape = (batch,)
         greatest_x, greatest_y = self._translate[0] * width, self._translate[1] * height
-        return AffineParameters(
-            angle=uniform(shape, *self._angle, generator),
-            shift_x=round_to_int(uniform(shape, -greatest_x, greatest_x, generator)).double(),
-            shift_y=round_to_int(uniform(shape, -greatest_y, greatest_y, generator)).double(),
-            scale=uniform(shape, *self._scale, generator),
-            shear_x=uniform(shape, *self._shear_x, generator),
-            shear_y=uniform(shape, *self._shear_y, generator),
-        )
+        shifts = (-greatest_x, greatest_x), (-greatest_y, greatest_y)
+        ranges = (self._angle, *shifts, self._scale, self._shear_x, self._shear_y)
+        low, high = torch.tensor(ranges, dtype=torch.float64).view(6, 2, 1).unbind(1)
+        drawn = low + (high - low) * uniform((6, batch), 0, 1, generator)
+        drawn[1:3].round_()
+        return AffineParameters(*drawn)
 
 
 def _range(values: Any) -> Range:

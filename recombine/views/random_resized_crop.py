@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recombine.imaging import Boxes, crop_and_resize, edges, round_to_int, stretching, uniform
+from recombine.imaging import Boxes, crop_and_resize, edges, stretching, uniform
 from recombine.views.base import Geometric, Move, filter_of
 
 _TRIES = 10
@@ -38,28 +38,30 @@ class RandomResizedCrop(Geometric):
 
     def plan(self, batch: int, height: int, width: int, generator: torch.Generator) -> Move:
         """Return where the pixels of ``batch`` images of ``height`` x ``width`` pixels come from."""
-        part = edges(self.draw(batch, height, width, generator), height, width)
+        part = edges(Boxes(*self._drawn(batch, height, width, generator)), height, width)
         return Move(stretching(part, self._size), self._size, part)
 
     def draw(self, batch: int, height: int, width: int, generator: torch.Generator) -> Boxes:
-        """Return a box for each of ``batch`` images of ``height`` x ``width`` pixels.
+        """Return a box for each of ``batch`` images of ``height`` x ``width`` pixels, int64.
 
         The area is uniform in ``scale``, the logarithm of the ratio of width to height uniform in that of ``ratio``,
         the place uniform; what does not fit is drawn again, at most ten times in all. After that it is the largest
         part in the middle whose ratio is allowed.
         """
-        tries = (batch, _TRIES)
-        area = height * width * uniform(tries, *self._scale, generator)
-        ratio = uniform(tries, math.log(self._ratio[0]), math.log(self._ratio[1]), generator).exp()
-        widths, heights = round_to_int((area * ratio).sqrt()), round_to_int((area / ratio).sqrt())
-        fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
-        first = fits.int().argmax(1, keepdim=True)
-        box_height, box_width = heights.gather(1, first).squeeze(1), widths.gather(1, first).squeeze(1)
-        top = (uniform((batch,), 0, 1, generator) * (height - box_height + 1)).long()
-        left = (uniform((batch,), 0, 1, generator) * (width - box_width + 1)).long()
-        drawn = torch.stack([top, left, box_height, box_width])
-        middle = torch.tensor(self._middle(height, width)).view(4, 1)
-        return Boxes(*torch.where(fits.any(1), drawn, middle))
+        return Boxes(*self._drawn(batch, height, width, generator).long())
+
+    def _drawn(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Return the boxes ``(4, B)`` of :meth:`draw`, float64: top, left, height, width."""
+        area = height * width * uniform((batch, _TRIES), *self._scale, generator)
+        ratio = uniform((batch, _TRIES), math.log(self._ratio[0]), math.log(self._ratio[1]), generator).exp_()
+        place = uniform((2, batch), 0, 1, generator)
+        sides = torch.stack([area / ratio, area * ratio]).sqrt_().round_()
+        whole = torch.tensor([[height], [width]])
+        fit = (sides > 0) & (sides <= whole.unsqueeze(2))
+        any_fits, first = (fit[0] & fit[1]).max(1)
+        size = sides.gather(2, first.view(1, -1, 1).expand(2, -1, 1)).squeeze(2)
+        drawn = torch.cat([(place * (whole + 1 - size)).floor_(), size])
+        return torch.where(any_fits, drawn, torch.tensor(self._middle(height, width)).view(4, 1))
 
     def _middle(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Return top, left, height and width of the largest part in the middle whose ratio is allowed."""

@@ -21,9 +21,7 @@ class RandomRotation(AffineMap):
     def maps(self, batch: int, height: int, width: int, generator: torch.Generator) -> AffineParameters:
         """Return a turn by a drawn angle for each of ``batch`` images."""
         del height, width
-        angle = self.draw(batch, generator)
-        none, one = torch.zeros_like(angle), torch.ones_like(angle)
-        return AffineParameters(-angle, none, none, one, none, none)
+        return AffineParameters(-self.draw(batch, generator))
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Return an angle ``(B,)`` in degrees for each of ``batch`` images."""
