@@ -21,9 +21,9 @@ from recombine.imaging import NEAREST_TIE
 from recombine.views.base import BatchTransform, Geometric, Move, check_colours
 
 # By how much the distance beyond an edge is multiplied, so that the fill is seen there: a rounding of it is enough.
-_STEEP = 1e8
+_STEEP = 1e9
 _HALF_PIXEL = torch.tensor([0.5, -0.5], dtype=torch.float64)
-_IDENTITY = torch.eye(2, 3, dtype=torch.float64).unsqueeze(0)
+_IDENTITY = torch.tensor([[[1, 0], [1, 0]]], dtype=torch.float64)
 
 Fill = tuple[float, ...]
 
@@ -90,7 +90,7 @@ class _Leg:
     """A part of the way from positions in the result to positions in the source.
 
     Attributes:
-        matrices: ``(B, 2, 3)``, or one for all, float64.
+        matrices: ``(B, 2, 3)``, or one for all, float64; aligned ones are factors and shifts alone, ``(B, 2, 2)``.
         is_aligned: Whether rows stay rows and columns stay columns.
         bounds: The lowest and the highest x, then y, at which pixels are read, ``(B, 2, 2)``; or None.
         frame: The edges beyond which the fill is seen, ``(B, 2, 2)``; or None.
@@ -123,23 +123,23 @@ class _Leg:
 
 
 def _product(after: Tensor, before: Tensor, is_aligned: bool) -> Tensor:
-    """Return the maps ``before`` and then ``after``, all ``(B, 2, 3)``; the latter may be aligned."""
-    turned = before * _factors(after) if is_aligned else after[:, :, :2] @ before
-    turned[:, :, 2] += after[:, :, 2]
+    """Return the maps ``before`` and then ``after``, of which the latter may be aligned."""
+    if is_aligned:
+        turned = before * after[:, :, :1]
+    elif before.shape[2] == after.shape[2]:
+        turned = after[:, :, :2] @ before
+    else:
+        turned = after[:, :, :2] @ torch.cat([before[:, :, 0].diag_embed(), before[:, :, 1:]], 2)
+    turned[:, :, -1] += after[:, :, -1]
     return turned
 
 
 def _edges_after(edges: Tensor | None, matrices: Tensor, transform: Geometric) -> Tensor | None:
-    """Return where edges ``(B, 2, 2)`` come to lie by the aligned maps ``(B, 2, 3)`` of a transform, sorted."""
+    """Return where edges ``(B, 2, 2)`` come to lie by the maps ``(B, 2, 2)`` of a transform, sorted."""
     if edges is None:
         return None
-    moved = torch.addcmul(matrices[:, :, 2:], edges, _factors(matrices))
+    moved = torch.addcmul(matrices[:, :, 1:], edges, matrices[:, :, :1])
     return moved.sort(2).values if transform.mirrors else moved
-
-
-def _factors(matrices: Tensor) -> Tensor:
-    """Return by what aligned maps ``(B, 2, 3)`` multiply x and y, ``(B, 2, 1)``."""
-    return matrices.diagonal(dim1=1, dim2=2).unsqueeze(2)
 
 
 def _common(one: Tensor | None, other: Tensor) -> Tensor:
@@ -191,18 +191,22 @@ def _grid(legs: Sequence[_Leg], shape: tuple[int, int, int], device: torch.devic
     All of it is arithmetic, as comparisons of whole batches and choices by them take the CPU several times as long.
     """
     batch, height, width = shape
-    x = torch.arange(width, device=device).view(1, 1, -1) - (width - 1) / 2
-    y = torch.arange(height, device=device).view(1, -1, 1) - (height - 1) / 2
+    x = torch.arange((1 - width) / 2, width / 2, device=device).view(1, 1, -1)
+    y = torch.arange((1 - height) / 2, height / 2, device=device).view(1, -1, 1)
     grid = torch.empty(batch, 2, height, width, device=device)
-    beyond: list[Tensor] = []
+    beyond: list[tuple[Tensor, Tensor]] = []
     for leg in legs:
         x, y = _moved(x, y, leg, grid.unbind(1) if leg is legs[-1] else (None, None))
         if leg.frame is not None:
-            beyond.append(_distance(x, y, leg.frame))
+            left, right, top, bottom = _numbers(leg.frame, device)
+            beyond.append((_distance(x, left, right), _distance(y, top, bottom)))
         if leg.bounds is not None and mode == "bilinear":
-            _keep_within(x, y, leg.bounds)
-    for distance in beyond:
-        grid[:, 0] += distance.mul_(_STEEP).clamp_(0, _FAR)
+            left, right, top, bottom = _numbers(leg.bounds, device)
+            x, y = _kept_within(x, left, right, x), _kept_within(y, top, bottom, y)
+    for distances in beyond:
+        for values, distance in zip((x, y), distances, strict=True):
+            # Distances from several frames must not cancel each other out.
+            values.add_(distance if len(beyond) == 1 else distance.abs_(), alpha=_STEEP)
     return grid.movedim(1, 3)
 
 
@@ -210,27 +214,29 @@ def _moved(x: Tensor, y: Tensor, leg: _Leg, out: Sequence[Tensor | None]) -> tup
     """Return positions ``x`` and ``y``, each ``(B or 1, H or 1, W or 1)``, after a leg, in ``out`` if it is given."""
     m = _numbers(leg.matrices, x.device)
     if leg.is_aligned:
-        return torch.add(x * m[0], m[2], out=out[0]), torch.add(y * m[4], m[5], out=out[1])
-    return torch.add(x * m[0], y * m[1] + m[2], out=out[0]), torch.add(x * m[3], y * m[4] + m[5], out=out[1])
+        return torch.add(x * m[0], m[1], out=out[0]), torch.add(y * m[2], m[3], out=out[1])
+    return (
+        torch.add(x * m[0], torch.addcmul(m[2], y, m[1]), out=out[0]),
+        torch.add(x * m[3], torch.addcmul(m[5], y, m[4]), out=out[1]),
+    )
 
 
-def _distance(x: Tensor, y: Tensor, edges: Tensor) -> Tensor:
-    """Return how far positions lie beyond edges ``(B, 2, 2)``, below 0 for what lies within; ``(B, H or 1, W)``."""
-    middle, half = _numbers(edges.mean(2), x.device), _numbers((edges[..., 1] - edges[..., 0]) / 2, x.device)
-    return torch.maximum((x - middle[0]).abs_().sub_(half[0]), (y - middle[1]).abs_().sub_(half[1]))
+def _distance(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return how far positions lie beyond edges ``(B, 1, 1)``: below 0 before ``low``, above 0 behind ``high``."""
+    nearest = _kept_within(values, low, high, None)
+    return torch.sub(values, nearest, out=nearest)
 
 
-def _keep_within(x: Tensor, y: Tensor, bounds: Tensor) -> None:
-    """Move positions in place to within ``bounds (B, 2, 2)``."""
-    left, right, top, bottom = _numbers(bounds, x.device)
-    for values, low, high in ((x, left, right), (y, top, bottom)):
-        torch.maximum(values, low, out=values)
-        torch.minimum(values, high, out=values)
+def _kept_within(values: Tensor, low: Tensor, high: Tensor, out: Tensor | None) -> Tensor:
+    """Return the positions nearest to ``values`` between edges ``(B, 1, 1)``, in ``out`` if it is given."""
+    # One clamp by tensors takes the CPU four times as long.
+    kept = torch.maximum(values, low, out=out)
+    return torch.minimum(kept, high, out=kept)
 
 
 def _numbers(values: Tensor, device: torch.device) -> tuple[Tensor, ...]:
     """Return the numbers of each sample, ``(B, ...)``, as tensors ``(B, 1, 1)``, float32."""
-    return values.float().to(device).flatten(1).unsqueeze(2).unsqueeze(3).unbind(1)
+    return values.float().to(device).reshape(len(values), -1, 1, 1).unbind(1)
 
 
 def _colour(transform: Geometric) -> Fill | None:

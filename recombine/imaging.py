@@ -107,12 +107,12 @@ def whole(height: int, width: int) -> Tensor:
 
 
 def stretching(part: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return matrices ``(B, 2, 3)``, float64, from images of ``size`` to the parts ``(B, 2, 2)`` that fill them."""
+    """Return maps ``(B, 2, 2)``, float64, from images of ``size`` to the parts ``(B, 2, 2)`` that fill them.
+
+    They are the factors and the shifts of x, then of y.
+    """
     low, high = part.unbind(2)
-    matrices = torch.zeros(len(part), 2, 3, dtype=torch.float64)
-    torch.div(high - low, torch.tensor([size[1], size[0]]), out=matrices.diagonal(dim1=1, dim2=2))
-    torch.add(low, high, out=matrices[:, :, 2]).div_(2)
-    return matrices
+    return torch.stack([(high - low) / torch.tensor([size[1], size[0]], dtype=torch.float64), (low + high) / 2], 2)
 
 
 class AffineParameters(NamedTuple):
@@ -144,8 +144,7 @@ def inverse_affine(parameters: AffineParameters, center: tuple[float, float]) ->
         Matrices ``(B, 2, 3)`` from positions in the result to positions in the image, both in pixels relative to the
         middle of the image, float64.
     """
-    a, b, c, d = _turned_and_sheared(parameters)
-    inverse = torch.stack([d, -b, -c, a], 1).view(-1, 2, 2)
+    inverse = torch.stack(_inverse_turn_and_shear(parameters), 1).view(-1, 2, 2)
     if parameters.scale is not None:
         inverse = inverse / parameters.scale.view(-1, 1, 1)
     fixed = torch.tensor(center, dtype=torch.float64).view(2, 1)
@@ -156,15 +155,16 @@ def inverse_affine(parameters: AffineParameters, center: tuple[float, float]) ->
     return torch.cat([inverse, offset], 2)
 
 
-def _turned_and_sheared(parameters: AffineParameters) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the matrices ``R(angle) SHy SHx``, row by row, each number ``(B,)``."""
+def _inverse_turn_and_shear(parameters: AffineParameters) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the inverses of ``R(angle) SHy SHx``, row by row, each number ``(B,)``."""
     angle = torch.deg2rad(parameters.angle)
     if parameters.shear_x is None or parameters.shear_y is None:
         cosine, sine = angle.cos(), angle.sin()
-        return cosine, -sine, sine, cosine
+        return cosine, sine, -sine, cosine
     shear_x, shear_y = torch.deg2rad(parameters.shear_x), torch.deg2rad(parameters.shear_y)
     cosine, sine = (angle - shear_y).cos() / shear_y.cos(), (angle - shear_y).sin() / shear_y.cos()
-    return cosine, -cosine * shear_x.tan() - angle.sin(), sine, -sine * shear_x.tan() + angle.cos()
+    tangent = shear_x.tan()
+    return angle.cos() - sine * tangent, cosine * tangent + angle.sin(), -sine, cosine
 
 
 def center_offset(center: Sequence[float] | None, height: int, width: int) -> tuple[float, float]:
@@ -243,4 +243,9 @@ def round_to_int(values: Tensor) -> Tensor:
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Return float64 values from [low, high)."""
-    return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)
+    return low + (high - low) * unit(shape, generator)
+
+
+def unit(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Return float64 values from [0, 1)."""
+    return torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)

@@ -63,7 +63,8 @@ class BatchTransform(ABC):
 class Move(NamedTuple):
     """Where each pixel of a result comes from, for a batch of images; positions are in pixels from the middle.
 
-    ``matrices`` ``(B, 2, 3)``, or one for all, float64, lead from positions in the result to positions in the source.
+    ``matrices`` ``(B, 2, 3)``, or one for all, float64, lead from positions in the result to positions in the source;
+    of a transform that is aligned they are the factors and the shifts of x and y alone, ``(B, 2, 2)``.
     ``size`` is the height and the width of the result. ``part`` ``(B, 2, 2)``, or one for all, float64, has the left
     and the right edge of what may be seen of the source, then the upper and the lower; None: the result shows nothing
     beyond the source's edges.
@@ -79,11 +80,13 @@ class Geometric(BatchTransform):
 
     Attributes:
         is_aligned: Whether rows stay rows and columns stay columns.
+        mirrors: Whether it is aligned and may turn left and right, or up and down, around.
         mode: How it takes values between pixels: ``bilinear``, or ``nearest`` where it needs none.
         fill: The colour beyond the part of the source that may be seen; None: the outermost pixels reach on.
     """
 
     is_aligned: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = False
     mode: str = "nearest"
     fill: tuple[float, ...] | None = None
 
@@ -205,9 +208,9 @@ def chosen(images: Tensor, probability: float, generator: torch.Generator) -> Te
 
 
 def mirroring(which: Tensor, axis: int) -> Tensor:
-    """Return matrices ``(B, 2, 3)``, float64, that mirror the images of ``which (B,)`` along x (0) or y (1)."""
-    matrices = torch.eye(2, 3, dtype=torch.float64).repeat(len(which), 1, 1)
-    matrices[which, axis, axis] = -1
+    """Return maps ``(B, 2, 2)``, float64, that mirror the images of ``which (B,)`` along x (0) or y (1)."""
+    matrices = torch.tensor([[1.0, 0], [1, 0]], dtype=torch.float64).repeat(len(which), 1, 1)
+    matrices[which, axis, 0] = -1
     return matrices
 
 

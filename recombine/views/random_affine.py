@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from recombine.imaging import AffineParameters, uniform
+from recombine.imaging import AffineParameters, unit
 from recombine.views.base import AffineMap
 
 Range = tuple[float, float]
@@ -21,11 +21,12 @@ class RandomAffine(AffineMap):
         self._scale = _range(transform.scale or (1, 1))
         self._shear_x = _range(shear[:2])
         self._shear_y = _range(shear[2:] or (0, 0))
-        self._idle = {
-            **({} if any(self._translate) else {"shift_x": None, "shift_y": None}),
-            **({} if self._scale != (1, 1) else {"scale": None}),
-            **({} if any(self._shear_x + self._shear_y) else {"shear_x": None, "shear_y": None}),
+        is_idle = {
+            ("shift_x", "shift_y"): not any(self._translate),
+            ("scale",): self._scale == (1, 1),
+            ("shear_x", "shear_y"): not any(self._shear_x + self._shear_y),
         }
+        self._idle: dict[str, Any] = {name: None for names, idle in is_idle.items() if idle for name in names}
 
     def maps(self, batch: int, height: int, width: int, generator: torch.Generator) -> AffineParameters:
         """Return what :meth:`draw` draws, None for what is always the same and does nothing."""
@@ -37,7 +38,7 @@ class RandomAffine(AffineMap):
         shifts = (-greatest_x, greatest_x), (-greatest_y, greatest_y)
         ranges = (self._angle, *shifts, self._scale, self._shear_x, self._shear_y)
         low, high = torch.tensor(ranges, dtype=torch.float64).view(6, 2, 1).unbind(1)
-        drawn = low + (high - low) * uniform((6, batch), 0, 1, generator)
+        drawn = low + (high - low) * unit((6, batch), generator)
         drawn[1:3].round_()
         return AffineParameters(*drawn)
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recombine.imaging import Boxes, crop_and_resize, edges, stretching, uniform
+from recombine.imaging import Boxes, crop_and_resize, edges, stretching, unit
 from recombine.views.base import Geometric, Move, filter_of
 
 _TRIES = 10
@@ -21,6 +21,9 @@ class RandomResizedCrop(Geometric):
         self._size = (int(transform.size[0]), int(transform.size[1]))
         self._scale = (float(transform.scale[0]), float(transform.scale[1]))
         self._ratio = (float(transform.ratio[0]), float(transform.ratio[1]))
+        ranges = self._scale, (math.log(self._ratio[0]), math.log(self._ratio[1]))
+        self._low, high = torch.tensor(ranges, dtype=torch.float64).view(2, 2, 1, 1).unbind(1)
+        self._span = high - self._low
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Crop and stretch images ``(B, C, H, W)``."""
@@ -52,16 +55,19 @@ class RandomResizedCrop(Geometric):
 
     def _drawn(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """Return the boxes ``(4, B)`` of :meth:`draw`, float64: top, left, height, width."""
-        area = height * width * uniform((batch, _TRIES), *self._scale, generator)
-        ratio = uniform((batch, _TRIES), math.log(self._ratio[0]), math.log(self._ratio[1]), generator).exp_()
-        place = uniform((2, batch), 0, 1, generator)
+        count = 2 * batch * _TRIES
+        numbers = unit((count + 2 * batch,), generator)
+        share, ratio = numbers[:count].view(2, batch, _TRIES).mul_(self._span).add_(self._low)
+        area = share.mul_(height * width)
+        ratio.exp_()
         sides = torch.stack([area / ratio, area * ratio]).sqrt_().round_()
-        whole = torch.tensor([[height], [width]])
-        fit = (sides > 0) & (sides <= whole.unsqueeze(2))
-        any_fits, first = (fit[0] & fit[1]).max(1)
+        places = torch.tensor([[height + 1], [width + 1]], dtype=torch.float64)
+        # Neither a side of 0 nor one that leaves no place fits.
+        any_fits, first = ((places.unsqueeze(2) - sides).mul_(sides).amin(0) > 0).max(1)
         size = sides.gather(2, first.view(1, -1, 1).expand(2, -1, 1)).squeeze(2)
-        drawn = torch.cat([(place * (whole + 1 - size)).floor_(), size])
-        return torch.where(any_fits, drawn, torch.tensor(self._middle(height, width)).view(4, 1))
+        drawn = torch.cat([numbers[count:].view(2, batch).mul_(places - size).floor_(), size])
+        middle = torch.tensor(self._middle(height, width), dtype=torch.float64).view(4, 1)
+        return torch.where(any_fits, drawn, middle)
 
     def _middle(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Return top, left, height and width of the largest part in the middle whose ratio is allowed."""

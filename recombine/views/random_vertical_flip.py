@@ -11,6 +11,8 @@ from recombine.views.base import Geometric, Move, chosen, mirroring
 class RandomVerticalFlip(Geometric):
     """Each image is mirrored with probability ``p``."""
 
+    mirrors = True
+
     def __init__(self, transform: Any, on_pil: bool) -> None:
         del on_pil
         self._probability = float(transform.p)
