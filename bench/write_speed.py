@@ -85,6 +85,7 @@ def sections_of_the_page() -> Iterator[str]:
         ("evaluation", _evaluation),
         ("memory", _memory),
         ("clustpy_dec", _clustpy),
+        ("choices", _choices),
     )
     for name, write in writers:
         for content in _results(name):
@@ -325,6 +326,23 @@ def _clustpy(content: Any) -> Iterator[str]:
             times = [_seconds(measured["seconds"]["theirs"]), _seconds(measured["seconds"][ours])]
             rows.append([phase, ours, *times, _shown_ratio(ratio)])
     yield table(["phase", "which", "ClustPy, s", "ours, s", "ratio"], rows)
+
+
+def _choices(content: Any) -> Iterator[str]:
+    yield "## What the code chooses between\n"
+    yield (
+        "`bench/choices.py`: ways of doing the same, the chosen one first. Views go through a network as one batch, but "
+        "on a CPU not through convolutions. Optimizers step by one kernel. k-means is scikit-learn's on a CPU, and the "
+        f"project's own for many features on a GPU ({content['k_means']['points']:,} points, "
+        f"{content['k_means']['restarts']} restarts). Below 1 the first way is faster. {_machine(content)}"
+    )
+    measured = {**content["views"], **content["optimizers"], "k-means": content["k_means"]}
+    rows = []
+    for what, found in measured.items():
+        (pair,) = found["ratios"]
+        times = [_milliseconds(found["seconds"][name]) for name in pair.split("/")]
+        rows.append([what, pair.replace("/", " / "), *times, _shown_ratio(found["ratios"][pair])])
+    yield table(["what", "ways", "first, ms", "second, ms", "ratio"], rows)
 
 
 if __name__ == "__main__":
