@@ -331,9 +331,9 @@ def _clustpy(content: Any) -> Iterator[str]:
 def _choices(content: Any) -> Iterator[str]:
     yield "## What the code chooses between\n"
     yield (
-        "`bench/choices.py`: ways of doing the same, the chosen one first. Views go through a network as one batch, but "
-        "on a CPU not through convolutions. Optimizers step by one kernel. k-means is scikit-learn's on a CPU, and the "
-        f"project's own for many features on a GPU ({content['k_means']['points']:,} points, "
+        "`bench/choices.py`: ways of doing the same, the chosen one first. Views go through a network as one batch, on "
+        "a CPU only where it has no convolutions. Optimizers step by one kernel. k-means is scikit-learn's on a CPU, "
+        f"and the project's own for many features on a GPU ({content['k_means']['points']:,} points, "
         f"{content['k_means']['restarts']} restarts). Below 1 the first way is faster. {_machine(content)}"
     )
     measured = {**content["views"], **content["optimizers"], "k-means": content["k_means"]}
