@@ -1,8 +1,9 @@
 """Keep the scores of long runs for the table of results.
 
-    python -m bench.record_run RUN_FOLDER ...
+    python -m bench.record_run [--name NAME] RUN_FOLDER ...
 
-Adds each finished run to ``bench/results/long_runs.json``; ``bench/write_results.py`` makes the table.
+Adds each finished run to ``bench/results/long_runs.json``, under the name of its method or another that says what was
+different; ``bench/write_results.py`` makes the table.
 """
 
 import argparse
@@ -17,9 +18,12 @@ def main() -> None:
     """Read and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--name", help="instead of the method's name")
+    arguments = parser.parse_args()
     kept = common.read("long_runs.json") or []
-    for folder in parser.parse_args().folders:
-        kept.append(_record(folder))
+    for folder in arguments.folders:
+        recorded = _record(folder)
+        kept.append({**recorded, "method": arguments.name or recorded["method"]})
     common.write("long_runs.json", kept)
 
 
