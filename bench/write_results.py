@@ -118,8 +118,8 @@ def _long_runs() -> list[str]:
         "## Long runs\n",
         "As many iterations and seeds as a machine of two cores without a GPU allows; trained on the train split, "
         "scored on both; the test split unseen by any training. Minutes are those of a shared machine.\n",
-        "*Oracle*: where the target distribution starts was chosen by the scan below; what is drawn to it, and the rates, by "
-        "looking at scores of seed 0 on the train split.\n",
+        "*Oracle*: where the target distribution starts was chosen by the scan below; what is drawn to it, and the "
+        "rates, by looking at scores of seed 0 on the train split.\n",
         table(head, rows),
         "The test splits beside the published scores of dec_cc_hybrid, which are means of ten seeds (SGD, 50,000 + "
         "100,000 iterations). No interval is given below three seeds.\n",
