@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn import functional
 
 from recombine.clock import Clock
 from recombine.decoding import in_shape_of
@@ -48,8 +49,7 @@ class Reconstruction(DesignPattern):
         """Return ``reconstruction``, the squared error."""
         decoded = step.output(self.decoder, self.batch_augmentation, source=self.encoder)
         samples = in_shape_of(decoded, step.view(self.batch_augmentation), self.decoder)
-        errors = (decoded - samples).square()
         if self.loss_reduction_method == "mean_across_elements":
-            return {"reconstruction": errors.mean()}
-        total = errors.sum()
+            return {"reconstruction": functional.mse_loss(decoded, samples)}
+        total = functional.mse_loss(decoded, samples, reduction="sum")
         return {"reconstruction": total if self.loss_reduction_method == "sum" else total / len(samples)}
