@@ -318,8 +318,8 @@ def _clustpy(content: Any) -> Iterator[str]:
         "through the functions that its DEC calls, with its own DataLoader. ClustPy takes the target from each batch; "
         "ours keeps that of the first iteration here, and in the last row recomputes it from the whole dataset once an "
         f"epoch, which theirs never does. The ratio is theirs / ours: above 1 ours is faster. {_machine(content)} What "
-        "keeps an epoch of clustering from a larger ratio is that both spend most of it in the same matrix products, at "
-        "the rate of the library below; the next idea is another library for the products of linear layers.\n"
+        "keeps an epoch of clustering from a larger ratio is that both spend most of it in the same matrix products, "
+        "at the rate of the library below; the next idea is another library for the products of linear layers.\n"
     )
     rows = []
     for phase, measured in content["epochs"].items():
