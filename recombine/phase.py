@@ -159,14 +159,15 @@ def enter_phase(
     for block in config.load_mapping_parameters:
         load_parameters(state.method.mappings[block["mapping_name"]], method_config.folder / block["path_to_file"])
     state.enter_phase(Clock(config.name, 0, 0, data.batches_per_epoch))
+    objectives = build_objectives(config, state.method)
     optimizers, watch = OptimizerSet(config, state.method), DivergenceWatch(data.device)
     phase = Phase(
         method_config,
         config,
         data,
-        build_objectives(config, state.method),
+        objectives,
         optimizers,
-        plan_views(config, state.method, data),
+        plan_views(config, objectives, state.method, data),
         _context(method_config.seed, data, state),
         watch,
         StepRunner(state.method, optimizers, watch, recorder),

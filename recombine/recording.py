@@ -92,14 +92,15 @@ class StepRunner:
             step: The iteration.
             working: The patterns that have a weight in it.
         """
-        key = self._key(step, working) if self._recorder is not None else None
-        if key is None:
+        recorder = self._recorder
+        key = self._key(step, working) if recorder is not None else None
+        if recorder is None or key is None:
             return self.compute(step, working)
         if key not in self._recordings:
             self._count(key)
             if self._seen[key] <= _STEPS_BEFORE_RECORDING:
                 return self.compute(step, working)
-            return self._record(key, step, working)
+            return self._record(recorder, key, step, working)
         repeat, numbers = self._recordings[key]
         return numbers.with_tensors(repeat(_inputs(step.batch)))
 
@@ -116,7 +117,7 @@ class StepRunner:
         reason = self._optimizers.unrecordable
         parts: list[Hashable] = [self._optimizers.constants(step.clock.iteration)]
         strategy = self._method.assignment.recording_key()
-        parts += [strategy, *((batch_shape, name) for name, batch_shape in _shapes(step.batch))]
+        parts += [strategy, *_shapes(step.batch)]
         for objective in working:
             own = objective.pattern.recording_key(step.clock)
             parts.append((objective.name, objective.schedule.factor(step.clock.iteration), own))
@@ -129,7 +130,7 @@ class StepRunner:
             return None
         return tuple(parts)
 
-    def _record(self, key: Hashable, step: Step, working: Sequence[Objective]) -> Numbers:
+    def _record(self, recorder: Recorder, key: Hashable, step: Step, working: Sequence[Objective]) -> Numbers:
         """Do a step, record it, and keep the recording if it does the same from the same state."""
         state = _State(self._method, self._optimizers, self._watch)
         before = state.copied()
@@ -138,7 +139,7 @@ class StepRunner:
         try:
             state.restore(before)
             step.seed()
-            repeat = self._recorded(step, working)
+            repeat = recorder.record(_Recorded(self, step, working), _inputs(step.batch))
             state.restore(before)
             step.seed()
             found = repeat(_inputs(step.batch))
@@ -152,13 +153,6 @@ class StepRunner:
             self._refuse("their recording gave other results")
         state.restore(after)
         return numbers.with_tensors(wanted)
-
-    def _recorded(self, step: Step, working: Sequence[Objective]) -> Function:
-        if self._recorder is None:
-            raise RuntimeError("there is nothing to record with")
-        names = sorted(step.batch.views)
-        recorded = _Recorded(self, step, working, names)
-        return self._recorder.record(recorded, _inputs(step.batch))
 
     def _keep(self, key: Hashable, repeat: Function, numbers: Numbers) -> None:
         if not self._recordings and not self.notes:
@@ -185,10 +179,9 @@ class _Recorded:
     runner: StepRunner
     step: Step
     working: Sequence[Objective]
-    names: Sequence[str]
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        batch = Batch(inputs[0], dict(zip(self.names, inputs[1:], strict=True)))
+        batch = Batch(inputs[0], dict(zip(sorted(self.step.batch.views), inputs[1:], strict=True)))
         return self.runner.compute(self.step.on(batch), self.working).tensors()
 
 
@@ -215,7 +208,8 @@ def _inputs(batch: Batch) -> list[Tensor]:
 
 
 def _shapes(batch: Batch) -> list[tuple[str, tuple[int, ...]]]:
-    return [("", tuple(batch.index.shape)), *((name, tuple(batch.views[name].shape)) for name in sorted(batch.views))]
+    shapes = [tuple(tensor.shape) for tensor in _inputs(batch)]
+    return list(zip(["", *sorted(batch.views)], shapes, strict=True))
 
 
 def _is_close(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:

@@ -71,11 +71,17 @@ def grouped(shapes: Shapes) -> Together:
     return {request: tuple(member.view for member in group) for group in several for request in group}
 
 
-def plan_views(config: PhaseConfig, method: Method, data: Data) -> ViewPlan:
-    """Try the patterns of a phase on a few samples and on a copy of the networks, and plan by what they ask for."""
-    objectives = build_objectives(config, method)
+def plan_views(config: PhaseConfig, objectives: Sequence[Objective], method: Method, data: Data) -> ViewPlan:
+    """Try the patterns of a phase on a few samples and on a copy of the networks, and plan by what they ask for.
+
+    Args:
+        config: The phase.
+        objectives: Its patterns, which the plan is for; what is tried are copies.
+        method: The networks.
+        data: The dataset.
+    """
     views = frozenset(view for objective in objectives for view in objective.views)
-    if len(views) < _MATRIX:
+    if len(views) <= 1:
         return ViewPlan(objectives, [], frozenset())
     # A copy, as a pass in training mode moves batch statistics; on the CPU, where no precision is traded for speed.
     twin = copy.deepcopy(method).cpu()

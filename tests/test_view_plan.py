@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from recombine.build import build_data, build_method
+from recombine.build import build_data, build_method, build_objectives
 from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.phase import enter_phase
@@ -57,10 +57,15 @@ def _world(config):
     return data, RunState(build_method(config, config.datasets[0].num_clusters, shape), Clock("", 0, 0, 1))
 
 
+def _planned(config, state, data):
+    phase = config.phases[0]
+    return plan_views(phase, build_objectives(phase, state.method), state.method, data)
+
+
 def _plan(*patterns, **changes):
     config = _described(*patterns, **changes)
     data, state = _world(config)
-    return plan_views(config.phases[0], state.method, data)
+    return _planned(config, state, data)
 
 
 def _at(plan, iteration):
@@ -170,7 +175,7 @@ def test_planning_touches_neither_the_networks_nor_the_generators():
     data, state = _world(config)
     before = copy.deepcopy(state.method.state_dict())
     draws = torch.get_rng_state()
-    plan_views(config.phases[0], state.method, data)
+    _planned(config, state, data)
     assert torch.equal(draws, torch.get_rng_state())
     assert all(
         torch.equal(value, before[name]) for name, value in state.method.state_dict().items() if torch.is_tensor(value)
