@@ -19,6 +19,7 @@ from recombine.engines.single import SingleDevice
 from recombine.load import load_dict
 from recombine.loop import Run, new_state, run_iteration
 from recombine.phase import Phase, enter_phase
+from recombine.state import Origin
 
 _GEMM, _GEMM_REPEATS = 2048, 9
 
@@ -41,7 +42,7 @@ class Loop:
         callbacks = [TextLog(_nowhere), EventFile(Path(self._folder.name) / "events.jsonl")]
         self._run = Run(config, {dataset.name: samples}, engine, callbacks, Path(self._folder.name))
         data = build_data(dataset, samples, config.seed, engine.device)
-        state = new_state(self._run, dataset, data)
+        state = new_state(self._run, Origin(dataset.num_clusters, data.sample_shape()))
         found = next(one for one in config.phases if one.name == phase)
         self.phase: Phase = enter_phase(config, found, data, state, engine.recorder())
         self._view = self.phase.view(dataset)

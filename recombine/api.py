@@ -1,12 +1,14 @@
 """Running a method from Python."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recombine.batch import BatchOptions, prepare
-from recombine.execute import LogOptions, check_log_places, execute
+from recombine.batch import ASIDE, BatchOptions, prepare
+from recombine.execute import RunOptions, execute
 from recombine.load import load_dict, load_file
+from recombine.logs import LogOptions, check_log_places
 from recombine.overrides import Override
 from recombine.problems import InvalidMethodError
 from recombine.results import Result
@@ -22,7 +24,7 @@ def run(
     log_dir: str | Path = "logs",
     allow_write: Sequence[str | Path] = (),
 ) -> Result:
-    """Train and score a method.
+    """Train and score a method; every call is a run of its own, in a new folder.
 
     Args:
         source: A method file, or its content as a dict (relative paths are then relative to the current folder).
@@ -50,7 +52,8 @@ def run(
     if job is None:
         raise InvalidMethodError(problems)
     check_log_places(options.log)
-    result, error = execute(job, options.log, _silent)
+    job = replace(job, overrides=tuple(str(change) for change in changes if change.pointer not in ASIDE))
+    result, error = execute(job, options.log, _silent, (), RunOptions(is_fresh=True, shares_phases=False))
     if error is not None:
         raise error
     return result

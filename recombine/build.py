@@ -64,7 +64,7 @@ def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[in
     centroids = Centroids(extractor, num_clusters, num_features) if config.centroids is not None else None
     uses = config.centroids.use_centroids_during_phases if config.centroids is not None else ()
     context = StrategyContext(mappings, extractor, num_clusters, num_features, config.seed, centroids, uses)
-    return Method(list(mappings.values()), build_strategy(config, context), centroids)
+    return Method(list(mappings.values()), build_strategy(config, context), centroids, extractor, num_clusters)
 
 
 def build_mapping(config: MappingConfig, seed: int) -> Mapping:

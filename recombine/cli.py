@@ -1,24 +1,12 @@
 """The command line."""
 
-import functools
-import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from recombine.batch import Outcome, Report
-    from recombine.problems import Problem
-
-_INTERRUPTED, _TERMINATED = 130, 143
-
-
-class _Terminated(KeyboardInterrupt):
-    """The process was asked to end."""
+from recombine import cli_reproduce, cli_results
+from recombine.console import guarded, report, show_problem, show_table
 
 
 class _Group(click.Group):
@@ -59,6 +47,17 @@ def main() -> None:
 @click.option("--resume-on-error", is_flag=True, help="After an invalid file or a failure, go on with the rest.")
 @click.option("--set", "sets", multiple=True, metavar="POINTER=VALUE", help="Change a value; commas make a sweep.")
 @click.option("--seed", type=click.IntRange(min=0), help="Replace the seed of every method.")
+@click.option(
+    "--seeds", metavar="N|LIST", help="Run with N seeds from the method's own on, or with those of a list: 0,3,5-9."
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Run so many methods at once, each in a process.")
+@click.option("--fresh", is_flag=True, help="Start over, also what is finished or interrupted.")
+@click.option("--retry-failed", is_flag=True, help="Go on with runs that failed before.")
+@click.option(
+    "--checkpoint-minutes", type=click.FloatRange(min=0), default=5, show_default=True, help="0: none by time."
+)
+@click.option("--checkpoint-iterations", type=click.IntRange(min=0), default=0, help="Iterations between checkpoints.")
+@click.option("--no-shared-phases", is_flag=True, help="Train every phase, also what another run has trained already.")
 @click.option("--device", help="Replace the device of every method.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
 @click.option(
@@ -66,30 +65,43 @@ def main() -> None:
 )
 @click.option("--allow-write", multiple=True, type=click.Path(path_type=Path), help="A folder that files may save to.")
 def run(**options: Any) -> None:
-    """Check the method files at PATHS (files, or folders of them), then train and score each."""
-    signal.signal(signal.SIGTERM, _terminate)
-    _guarded(_run, options)
+    """Check the method files at PATHS (files, or folders of them), then train and score each.
+
+    Started again, it skips what is finished and goes on with what was interrupted.
+    """
+    guarded(_run, options)
 
 
 def _run(options: dict[str, Any]) -> int:
     from recombine import batch
-    from recombine.execute import LogOptions
+    from recombine.execute import RunOptions
+    from recombine.keeper import SavingOptions
+    from recombine.launcher import run_all
+    from recombine.logs import LogOptions
+    from recombine.seeds import parse_seeds
 
     log = LogOptions(
         options["log_dir"], options["one_log_file"], not options["no_log_files"], not options["no_log_timestamps"]
     )
-    settings = batch.BatchOptions(log, options["data_root"], tuple(options["allow_write"]), options["resume_on_error"])
-    report = _report()
+    saving = SavingOptions(options["checkpoint_minutes"], options["checkpoint_iterations"])
+    again = RunOptions(saving, options["fresh"], options["retry_failed"], not options["no_shared_phases"])
+    settings = batch.BatchOptions(
+        log, options["data_root"], tuple(options["allow_write"]), options["resume_on_error"], again
+    )
+    shown, seeds = report(), parse_seeds(options["seeds"])
     files = batch.find_files(options["paths"], batch.program_folder())
-    jobs = batch.check_jobs(files, _overrides(options), settings, report)
-    outcomes = list(batch.run_batch(jobs, settings, report))
-    _show_table(outcomes)
+    jobs = batch.check_jobs(files, _overrides(options), settings, shown, seeds)
+    outcomes = list(run_all(jobs, settings, shown, options["jobs"]))
+    show_table(outcomes)
     return batch.exit_status(outcomes)
 
 
 def _overrides(options: dict[str, Any]) -> list[tuple[Any, ...]]:
+    from recombine.errors import UsageError
     from recombine.overrides import Override, combinations
 
+    if options["seed"] is not None and any(text.startswith("/seed=") for text in options["sets"]):
+        raise UsageError("--seed and --set /seed both name seeds: use one of them, or --seeds")
     fixed = tuple(Override(f"/{key}", options[key]) for key in ("seed", "device") if options[key] is not None)
     return [(*chosen, *fixed) for chosen in combinations(options["sets"])]
 
@@ -98,7 +110,7 @@ def _overrides(options: dict[str, Any]) -> list[tuple[Any, ...]]:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def validate(paths: tuple[Path, ...]) -> None:
     """Check the method files at PATHS without data and without training."""
-    _guarded(_validate, {"paths": paths})
+    guarded(_validate, {"paths": paths})
 
 
 def _validate(options: dict[str, Any]) -> int:
@@ -110,7 +122,7 @@ def _validate(options: dict[str, Any]) -> int:
     for file in batch.find_files(options["paths"], batch.program_folder()):
         found = (file,) if isinstance(file, Problem) else load_file(file).problems
         for problem in found:
-            _show_problem(problem)
+            show_problem(problem)
         problems += found
         if not has_errors(found):
             click.echo(f"{file}: valid")
@@ -142,52 +154,7 @@ def list_(kind: str) -> None:
         click.echo(f"{name:32}{title}".rstrip())
 
 
-def _guarded(action: Callable[[dict[str, Any]], int], options: dict[str, Any]) -> None:
-    """Run a command; the user's mistakes become one message and an exit status, ours keep their traceback."""
-    from recombine.errors import RecombineError
-
-    try:
-        sys.exit(action(options))
-    except RecombineError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except _Terminated:
-        click.echo("terminated", err=True)
-        sys.exit(_TERMINATED)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(_INTERRUPTED)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _report() -> "Report":
-    from rich.console import Console
-
-    from recombine.batch import Report
-    from recombine.callbacks.progress import LiveProgress, PlainProgress
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
-        show = functools.partial(console.print, soft_wrap=True)
-        return Report(_show_problem, show, _show_failure, lambda: [LiveProgress(console)])
-    return Report(_show_problem, click.echo, _show_failure, lambda: [PlainProgress(click.echo)])
-
-
-def _show_problem(problem: "Problem") -> None:
-    click.echo(str(problem), err=True)
-
-
-def _show_failure(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _show_table(outcomes: list["Outcome"]) -> None:
-    from rich.console import Console
-
-    from recombine.tables import outcome_table
-
-    width = None if sys.stdout.isatty() else 160
-    Console(highlight=False, width=width).print(outcome_table(outcomes))
+main.add_command(cli_results.results)
+main.add_command(cli_results.compare)
+main.add_command(cli_reproduce.reproduce)
+main.add_command(cli_reproduce.status)

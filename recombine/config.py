@@ -29,6 +29,10 @@ class MappingConfig:
     softmax_layer_name: str | None
     prior_mapping_name: str | None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MappingConfig":
+        """Return itself: networks hold on to their configuration, and are copied."""
+        return self
+
 
 @dataclass(frozen=True)
 class DatasetConfig:
@@ -93,6 +97,21 @@ class PhaseConfig:
 
 
 @dataclass(frozen=True)
+class ClaimConfig:
+    """A published figure (``schema/claim.json``): a score in [-1, 1] on a dataset of the method, and where it stands.
+
+    ``spread``, a standard deviation, and ``n``, the number of runs, are None where they were not published.
+    """
+
+    dataset: str
+    metric: str
+    mean: float
+    spread: float | None
+    n: int | None
+    source: str
+
+
+@dataclass(frozen=True)
 class MethodConfig:
     """A whole method file.
 
@@ -108,6 +127,7 @@ class MethodConfig:
         strategy: The cluster assignment strategy's own options, with its ``type``.
         centroids: The centroid options, or None where the method has no centroids.
         extractor: The name of the feature extractor that strategy and centroids work on.
+        claims: Published figures that the method is to reproduce.
         folder: What relative paths are relative to.
         resolved: The file spelt out, as plain JSON values.
     """
@@ -123,6 +143,7 @@ class MethodConfig:
     strategy: Block
     centroids: CentroidOptions | None
     extractor: str
+    claims: tuple[ClaimConfig, ...]
     folder: Path
     resolved: Block
 
@@ -149,6 +170,7 @@ def method_config(method: Block, folder: Path) -> MethodConfig:
         strategy=frozen({key: value for key, value in strategy.items() if key not in centroid_keys()}),
         centroids=_centroids(strategy, folder) if strategy.get("use_centroids_during_phases") else None,
         extractor=strategy["associated_feature_extractor_name"],
+        claims=tuple(_config(ClaimConfig, claim) for claim in method["claims"]),
         folder=folder,
         resolved=method,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recombine.clock import Clock
+from recombine.label_free import LabelFree
 from recombine.metrics import Scores
 
 _PREFIX = "performance_evaluation_"
@@ -22,10 +23,12 @@ class Performance:
         scores: Scores against the labels, or None where there are no labels.
         reassignment_ratio: Share of samples, in [0, 1], whose cluster changed since the evaluation before; None at
             the first evaluation of a phase.
+        label_free: Scores without labels, or None where none were made.
     """
 
     scores: Scores | None
     reassignment_ratio: float | None
+    label_free: LabelFree | None = None
 
 
 def first_met(criteria: Mapping[str, Any], clock: Clock, performance: Performance | None) -> str | None:

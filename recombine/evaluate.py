@@ -1,4 +1,4 @@
-"""Passes over a whole dataset, and scores against its labels."""
+"""Passes over a whole dataset, and the scores of its clusters."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from recombine.data import Data
 from recombine.errors import DivergedError
+from recombine.label_free import LabelFree, label_free, sample_positions
 from recombine.method import Method
 from recombine.metrics import Scores, score
 from recombine.randomness import global_generator
@@ -29,12 +30,14 @@ class Evaluation:
         confidence: Confidence of each assignment, ``(N,)``, float32 in [0, 1], on the CPU.
         scores: Agreement with the labels, or None where there are none.
         candidates: The same for each of the alternatives that the strategy chooses among by score.
+        label_free: Scores without labels, or None where nobody asked for them.
     """
 
     clusters: Tensor
     confidence: Tensor
     scores: Scores | None
     candidates: Mapping[str, Scores] = field(default_factory=dict)
+    label_free: LabelFree | None = None
 
 
 @contextmanager
@@ -101,27 +104,59 @@ def features(method: Method, data: Data, mapping_name: str) -> Tensor:
 
 
 def evaluate(method: Method, data: Data) -> Evaluation | None:
-    """Assign every sample of a dataset, and score the clusters if it has labels; None if nothing is assigned yet.
+    """Assign every sample of a dataset and score the clusters; None if nothing is assigned yet.
+
+    The scores without labels come out of the same pass, in the space of the strategy's feature extractor.
 
     Raises:
         DivergedError: A confidence is NaN or infinite.
     """
     if not method.assignment.is_ready:
         return None
-    clusters, confidence, *rest = (column.cpu() for column in _full_passes(method, data, _columns))
+    columns = _Columns(method, sample_positions(data.num_samples, data.options.seed, data.name))
+    clusters, confidence, *rest = (column.cpu() for column in _full_passes(method, data, columns))
     if not torch.isfinite(confidence).all():
         raise DivergedError(f'the assignments of dataset "{data.name}" are NaN or infinite: the training diverged')
+    unlabelled = columns.label_free(clusters, confidence)
     if data.labels is None:
-        return Evaluation(clusters, confidence, None)
+        return Evaluation(clusters, confidence, None, label_free=unlabelled)
     labels = data.labels.numpy()
     names = method.assignment.candidate_names
     candidates = {name: score(labels, column.numpy()) for name, column in zip(names, rest, strict=True)}
-    return Evaluation(clusters, confidence, score(labels, clusters.numpy()), candidates)
+    return Evaluation(clusters, confidence, score(labels, clusters.numpy()), candidates, unlabelled)
 
 
-def _columns(forward: Forward) -> list[Tensor]:
-    """Return clusters, int64, confidence, float32, and the candidates' clusters, int32, each ``(B,)``."""
-    strategy = forward.method.assignment
-    assignment = strategy.assign(forward)
-    candidates = [labels.int() for labels in strategy.candidates(forward).values()]
-    return [assignment.labels.long(), assignment.confidence.float(), *candidates]
+class _Columns:
+    """Computes what an evaluation is made of, batch after batch, and keeps the features of a sample of the dataset.
+
+    Args:
+        method: The networks and the assignment strategy.
+        positions: Which samples' features to keep, ascending, ``(S,)``.
+    """
+
+    def __init__(self, method: Method, positions: Tensor) -> None:
+        self._method = method
+        self._positions = positions
+        self._features: list[Tensor] = []
+        self._start = 0
+
+    def __call__(self, forward: Forward) -> list[Tensor]:
+        """Return clusters, int64, confidence, float32, and the candidates' clusters, int32, each ``(B,)``."""
+        strategy = self._method.assignment
+        assignment = strategy.assign(forward)
+        self._keep(forward)
+        candidates = [labels.int() for labels in strategy.candidates(forward).values()]
+        return [assignment.labels.long(), assignment.confidence.float(), *candidates]
+
+    def label_free(self, clusters: Tensor, confidence: Tensor) -> LabelFree:
+        """Return the scores without labels of ``clusters (N,)`` with ``confidence (N,)``, after the pass."""
+        space = f"output of {self._method.extractor.name}"
+        sample = torch.cat(self._features)
+        return label_free(sample, self._positions, clusters, confidence, self._method.num_clusters, space)
+
+    def _keep(self, forward: Forward) -> None:
+        """Keep the features of those samples of the batch, the next in natural order, that belong to the sample."""
+        start, self._start = self._start, self._start + len(forward.index)
+        rows = self._positions[(self._positions >= start) & (self._positions < self._start)] - start
+        features = forward.features(self._method.extractor)
+        self._features.append(features.index_select(0, rows.to(features.device)))

@@ -88,8 +88,13 @@ def load_file(path: Path, overrides: Sequence[Override] = ()) -> Loaded:
     return _load(document, problems, printable(str(path)), overrides)
 
 
-def load_dict(method: Mapping[str, Any], overrides: Sequence[Override] = ()) -> Loaded:
-    """Check a method given as a Python object; relative paths are relative to the current folder.
+def load_dict(method: Mapping[str, Any], overrides: Sequence[Override] = (), folder: Path | None = None) -> Loaded:
+    """Check a method given as a Python object.
+
+    Args:
+        method: The method.
+        overrides: Changes to it.
+        folder: What relative paths are relative to; None: the current folder.
 
     Raises:
         UsageError: It holds something that JSON does not know.
@@ -98,7 +103,7 @@ def load_dict(method: Mapping[str, Any], overrides: Sequence[Override] = ()) -> 
         text = json.dumps(method)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"the method cannot be written as JSON: {error}") from error
-    document, problems = jsonfile.parse(text, _DICT, Path.cwd())
+    document, problems = jsonfile.parse(text, _DICT, folder if folder is not None else Path.cwd())
     if document is not None:
         document = Document(document.value, _DICT, document.folder)
     return _load(document, [replace(problem, line=0, column=0) for problem in problems], _DICT, overrides)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from recombine.build import build_data, build_method
@@ -14,11 +14,13 @@ from recombine.data import Data
 from recombine.datasets.base import Samples
 from recombine.engines.base import Engine
 from recombine.evaluate import evaluate
+from recombine.keeper import Keeper
 from recombine.objective import LossValue
 from recombine.oracle import oracle_reasons
-from recombine.phase import Phase, enter_phase
+from recombine.phase import Phase, build_phase, enter_phase, longest
 from recombine.randomness import global_generator
-from recombine.state import EpochLosses, RunState
+from recombine.selection import Evaluated, select
+from recombine.state import EpochLosses, Origin, Place, RunState
 from recombine.step import PLAIN_VIEW, Step
 
 _WATCH_INTERVAL = 100
@@ -34,6 +36,7 @@ class Run:
         engine: What it computes on.
         callbacks: Who is told what happens.
         folder: The run's folder.
+        keeper: Keeps the state, and knows where a run goes on.
     """
 
     config: MethodConfig
@@ -41,57 +44,105 @@ class Run:
     engine: Engine
     callbacks: Sequence[Callback]
     folder: Path
+    keeper: Keeper = field(default_factory=Keeper)
 
 
 def run_method(run: Run) -> list[Scored]:
-    """Train a method on its datasets in order; return the final word on each."""
+    """Train a method on its datasets in order; return the final word on each that was scored."""
+    origin = run.keeper.origin
     for callback in run.callbacks:
-        callback.run_started(run.config, run.engine.describe(), run.folder)
-    state: RunState | None = None
+        begin = callback.run_started if origin is None else callback.run_resumed
+        begin(run.config, run.engine.describe(), run.folder)
     scored: list[Scored] = []
     with run.engine.computing(), global_generator(run.config.seed, "run"):
-        for dataset in run.config.datasets:
+        state = new_state(run, origin) if origin is not None else None
+        if state is not None:
+            run.keeper.restore(state)
+        for dataset in run.config.datasets[state.place.datasets_done if state is not None else 0 :]:
             with closing(build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)) as data:
-                if state is None or dataset.reinitialize_mappings:
-                    state = new_state(run, dataset, data)
+                if state is None or (dataset.reinitialize_mappings and not state.place.in_dataset):
+                    place = state.place if state is not None else Place()
+                    state = new_state(run, Origin(dataset.num_clusters, data.sample_shape(PLAIN_VIEW)), place)
                 scored.append(run_dataset(run, dataset, data, state))
     return scored
 
 
-def new_state(run: Run, dataset: DatasetConfig, data: Data) -> RunState:
+def new_state(run: Run, origin: Origin, place: Place | None = None) -> RunState:
     """Return freshly initialised networks, on the device."""
-    method = build_method(run.config, dataset.num_clusters, data.sample_shape(PLAIN_VIEW))
+    method = build_method(run.config, origin.num_clusters, origin.sample_shape)
     run.engine.place(method)
-    return RunState(method, Clock("", 0, 0, data.batches_per_epoch))
+    return RunState(method, Clock("", 0, 0, 1), origin, place or Place())
 
 
 def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scored:
-    """Run the phases of a dataset, then score it."""
+    """Run the phases of a dataset that are not over, then score it."""
     seen = DatasetView(dataset, data.num_samples, data.never_trained(), data.start_workers())
     for callback in run.callbacks:
-        callback.dataset_started(seen)
-    for config in run.config.phases_of(dataset):
+        begin = callback.dataset_resumed if state.place.in_dataset else callback.dataset_started
+        begin(seen)
+    if not state.place.in_dataset:
+        state.enter_dataset()
+    for config in run.config.phases_of(dataset)[state.place.phases_done :]:
         run_phase(run, dataset, config, data, state)
-    evaluation = evaluate(state.method, data)
-    scored = Scored(dataset, data.num_samples, evaluation, data.labels, oracle_reasons(run.config, dataset))
+    scored = score(run, dataset, data, state)
     for callback in run.callbacks:
         callback.dataset_scored(scored)
+    state.leave_dataset()
+    run.keeper.dataset_over(state)
     return scored
 
 
+def score(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scored:
+    """Return the final word on a dataset."""
+    evaluation = evaluate(state.method, data)
+    if evaluation is not None:
+        state.history.append(Evaluated("", state.clock.iteration, evaluation.scores, evaluation.label_free))
+    return Scored(
+        dataset,
+        data.num_samples,
+        evaluation,
+        data.labels,
+        oracle_reasons(run.config, dataset),
+        select(state.history),
+        data.class_names,
+        state.method.digest(),
+    )
+
+
 def run_phase(run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data, state: RunState) -> None:
-    """Train until an exit criterion holds."""
-    phase = enter_phase(run.config, config, data, state, run.engine.recorder())
-    view = phase.view(dataset)
-    for callback in run.callbacks:
-        callback.phase_started(view, state)
-    reason = None
-    while reason is None:
+    """Train until an exit criterion holds, unless another run has done so before."""
+    if not state.place.in_phase:
+        reused = run.keeper.adopt(state, dataset.name, config.name)
+        if reused is not None:
+            view = PhaseView(config, dataset, data.num_samples, longest(config, data))
+            for callback in run.callbacks:
+                callback.phase_reused(view, state, reused.seconds)
+            return
+    phase, view = begin_phase(run, dataset, config, data, state)
+    while (reason := first_met(config.exit_criteria, state.clock, state.performance)) is None:
         run_iteration(run, phase, view)
-        reason = first_met(config.exit_criteria, state.clock, state.performance)
     phase.finish()
     for callback in run.callbacks:
         callback.phase_ended(view, state, reason)
+    state.leave_phase()
+    run.keeper.phase_over(state)
+
+
+def begin_phase(
+    run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data, state: RunState
+) -> tuple[Phase, PhaseView]:
+    """Enter a phase, or go on with it where a checkpoint stands within."""
+    is_under_way, recorder = state.place.in_phase, run.engine.recorder()
+    if is_under_way:
+        phase = build_phase(run.config, config, data, state, recorder)
+        run.keeper.restore_phase(phase)
+    else:
+        phase = enter_phase(run.config, config, data, state, recorder)
+    view = phase.view(dataset)
+    for callback in run.callbacks:
+        begin = callback.phase_resumed if is_under_way else callback.phase_started
+        begin(view, state)
+    return phase, view
 
 
 def run_iteration(run: Run, phase: Phase, view: PhaseView) -> None:
@@ -101,6 +152,7 @@ def run_iteration(run: Run, phase: Phase, view: PhaseView) -> None:
         callback.iteration_done(view, phase.state, losses)
     evaluate_if_due(run, phase, view)
     end_epoch_if_due(phase)
+    run.keeper.iteration_over(phase)
 
 
 def train_step(phase: Phase) -> list[LossValue]:

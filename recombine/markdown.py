@@ -18,6 +18,7 @@ _NAMES = {
     "mapping": "name of a mapping",
     "layer": "name of a layer",
     "phase": "name of a phase",
+    "dataset": "name of a dataset",
     "view": "name of a view",
     "optimizer": "name of an optimizer",
     "group": "name of an optimizer group",
@@ -39,6 +40,7 @@ _SECTIONS = (
     ("Optimizer", "optimizer.json", "#/$defs/optimizer"),
     ("Part of an optimizer cycle", "optimizer.json", "#/$defs/cycle"),
     ("Learning rate scheduler", "optimizer.json", "#/$defs/scheduler"),
+    ("Claim", "claim.json", ""),
 )
 
 

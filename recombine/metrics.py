@@ -1,8 +1,10 @@
 """External scores of a clustering against labels.
 
-All three follow from one table of counts, which is added up in blocks: nothing of the size of the dataset is made.
+All of them follow from one table of counts, which is added up in blocks: nothing of the size of the dataset is made.
+Information is measured in nats; what normalises it is always the arithmetic mean of the two entropies.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -13,6 +15,8 @@ Labels = NDArray[np.integer]
 Table = NDArray[np.int64]
 
 _BLOCK = 2**18
+#: How far from the mean of a hypergeometric distribution its mass is added up: what lies beyond is below 1e-30.
+_DEVIATIONS, _AT_LEAST = 12, 100
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,72 @@ class Scores:
         return f"ACC {self.acc:.3f}, NMI {self.nmi:.3f}, ARI {self.ari:.3f}"
 
 
+@dataclass(frozen=True)
+class Agreement(Scores):
+    """Every score against labels, for the final word on a dataset.
+
+    Attributes:
+        ami: Mutual information adjusted for chance (Vinh, Epps and Bailey 2010), at most 1; 0 is what random clusters
+            of the same sizes reach on average.
+        homogeneity: Share of the classes' entropy that the clusters explain, in [0, 1]; 1 where every cluster holds
+            samples of one class.
+        completeness: Share of the clusters' entropy that the classes explain, in [0, 1]; 1 where no class is spread
+            over clusters.
+        v_measure: Harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg 2007); equals ``nmi``.
+        fowlkes_mallows: Geometric mean of precision and recall over pairs of samples (Fowlkes and Mallows 1983), in
+            [0, 1].
+        purity: Share of samples that belong to the most frequent class of their cluster, in [0, 1]; more clusters
+            never lower it.
+        num_used_clusters: Number of clusters with a sample.
+        num_classes: Number of classes with a sample.
+    """
+
+    ami: float
+    homogeneity: float
+    completeness: float
+    v_measure: float
+    fowlkes_mallows: float
+    purity: float
+    num_used_clusters: int
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many samples each pair of class and cluster has.
+
+    Attributes:
+        table: A row for each class that occurs, a column for each cluster that occurs, ``(C, K)``, int64.
+        classes: Label of each row, ascending, ``(C,)``.
+        clusters: Number of each column's cluster, ascending, ``(K,)``.
+    """
+
+    table: Table
+    classes: Labels
+    clusters: Labels
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The table of counts after clusters and classes are matched one-to-one, as for ACC.
+
+    Attributes:
+        table: Classes by clusters, ``(C, K)``, int64; matched pairs stand on the diagonal, in ascending order of the
+            classes, then what is unmatched in ascending order.
+        classes: Label of each row.
+        clusters: Number of each column's cluster.
+    """
+
+    table: Table
+    classes: tuple[int, ...]
+    clusters: tuple[int, ...]
+
+    @property
+    def matching(self) -> dict[int, int]:
+        """The class that each matched cluster stands for; a pair may have no sample where nothing better is left."""
+        return dict(zip(self.clusters, self.classes, strict=False))
+
+
 def score(labels: Labels, clusters: Labels) -> Scores:
     """Compare ``clusters (N,)`` with ``labels (N,)``; the numbers of clusters and classes may differ."""
     table = contingency(labels, clusters)
@@ -51,12 +121,46 @@ def clustering_accuracy(labels: Labels, clusters: Labels) -> float:
 
 def contingency(labels: Labels, clusters: Labels) -> Table:
     """Return how many samples each pair has: a row for each class that occurs, a column for each cluster."""
+    return counts(labels, clusters).table
+
+
+def counts(labels: Labels, clusters: Labels) -> Counts:
+    """Count the samples of each pair in ``labels (N,)`` and ``clusters (N,)``, N >= 1."""
     classes, groups = _values(labels), _values(clusters)
     table = np.zeros(len(classes) * len(groups), dtype=np.int64)
     for ours, theirs in zip(_blocks(labels), _blocks(clusters), strict=True):
         cells = np.searchsorted(classes, ours) * len(groups) + np.searchsorted(groups, theirs)
         table += np.bincount(cells, minlength=len(table))
-    return table.reshape(len(classes), len(groups))
+    return Counts(table.reshape(len(classes), len(groups)), classes, groups)
+
+
+def agreement(counted: Counts) -> Agreement:
+    """Return every score against labels."""
+    table = counted.table
+    homogeneity, completeness = _explained(table)
+    both = homogeneity + completeness
+    return Agreement(
+        acc=_accuracy(table),
+        nmi=_normalized_information(table),
+        ari=_adjusted_rand(table),
+        ami=_adjusted_information(table),
+        homogeneity=homogeneity,
+        completeness=completeness,
+        v_measure=2 * homogeneity * completeness / both if both > 0 else 0.0,
+        fowlkes_mallows=_fowlkes_mallows(table),
+        purity=float(table.max(0).sum() / table.sum()),
+        num_used_clusters=table.shape[1],
+        num_classes=table.shape[0],
+    )
+
+
+def confusion(counted: Counts) -> Confusion:
+    """Match clusters with classes one-to-one, and order the table of counts by that."""
+    rows, columns = _matched(counted.table)
+    rows = np.concatenate([rows, np.setdiff1d(np.arange(len(counted.classes)), rows)])
+    columns = np.concatenate([columns, np.setdiff1d(np.arange(len(counted.clusters)), columns)])
+    classes, clusters = counted.classes[rows].tolist(), counted.clusters[columns].tolist()
+    return Confusion(counted.table[np.ix_(rows, columns)], tuple(classes), tuple(clusters))
 
 
 def _values(labels: Labels) -> Labels:
@@ -70,28 +174,107 @@ def _blocks(labels: Labels) -> Iterator[Labels]:
 
 
 def _accuracy(table: Table) -> float:
+    rows, columns = _matched(table)
+    return float(table[rows, columns].sum() / table.sum())
+
+
+def _matched(table: Table) -> tuple[Labels, Labels]:
+    """Return rows, ascending, and columns of the one-to-one matching with the most samples (Kuhn 1955)."""
     from scipy.optimize import linear_sum_assignment  # here, as it takes long to import and validation needs none
 
     rows, columns = linear_sum_assignment(table, maximize=True)
-    return float(table[rows, columns].sum() / table.sum())
+    return rows, columns
 
 
 def _normalized_information(table: Table) -> float:
     """Return the mutual information over the mean of the entropies; 1 where there is one class and one cluster."""
     if table.size == 1:
         return 1.0
+    information = _information(table)
+    if information <= np.finfo(np.float64).eps:
+        return 0.0
+    of_class, of_cluster = _entropies(table)
+    return min(information / ((of_class + of_cluster) / 2), 1.0)
+
+
+def _explained(table: Table) -> tuple[float, float]:
+    """Return homogeneity and completeness; an entropy of 0 is explained by anything."""
+    information = max(_information(table), 0.0)
+    shares = (min(information / entropy, 1.0) if entropy > 0 else 1.0 for entropy in _entropies(table))
+    return next(shares), next(shares)
+
+
+def _information(table: Table) -> float:
+    """Return the mutual information of classes and clusters, in nats."""
     joint, rows, columns = table / table.sum(), table.sum(1) / table.sum(), table.sum(0) / table.sum()
     occurs = table > 0
     expected = np.outer(rows, columns)
-    information = float(np.sum(joint[occurs] * np.log(joint[occurs] / expected[occurs])))
-    if information <= np.finfo(np.float64).eps:
-        return 0.0
-    return min(information / ((_entropy(rows) + _entropy(columns)) / 2), 1.0)
+    return float(np.sum(joint[occurs] * np.log(joint[occurs] / expected[occurs])))
+
+
+def _entropies(table: Table) -> tuple[float, float]:
+    """Return the entropies of the classes and of the clusters, in nats."""
+    rows, columns = table.sum(1) / table.sum(), table.sum(0) / table.sum()
+    return _entropy(rows), _entropy(columns)
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:
     """Return the entropy of shares above 0, in nats."""
     return float(-np.sum(shares * np.log(shares)))
+
+
+def _adjusted_information(table: Table) -> float:
+    """Return (I - E[I]) / (mean of the entropies - E[I]); 1 where classes and clusters are the same.
+
+    E[I] is the expectation over all clusterings with the same sizes of classes and of clusters.
+    """
+    if 1 in table.shape:
+        return float(table.size == 1)
+    chance = _expected_information(table)
+    # Both differences vanish where every sample is alone, which is a perfect match.
+    above, possible = _information(table) - chance, sum(_entropies(table)) / 2 - chance
+    return _apart_from_zero(above) / _apart_from_zero(possible)
+
+
+def _apart_from_zero(value: float) -> float:
+    return math.copysign(max(abs(value), float(np.finfo(np.float64).eps)), value)
+
+
+def _expected_information(table: Table) -> float:
+    """Return the expected mutual information under the permutation model (Vinh, Epps and Bailey 2010), in nats."""
+    total, columns = int(table.sum()), table.sum(0).astype(np.float64)
+    return sum(_expected_of_class(row, columns, total) for row in table.sum(1).tolist()) / total
+
+
+def _expected_of_class(row: int, columns: NDArray[np.float64], total: int) -> float:
+    """Return the sum of E[n ln(n N / (row column))] over the clusters of sizes ``columns (K,)``, for a class's size.
+
+    A cell's count n is hypergeometric. Its probabilities follow from their ratios, p(n + 1) / p(n) =
+    (row - n) (column - n) / ((n + 1) (N - row - column + n + 1)): no factorial of a large number loses digits.
+    """
+    mean, neither = row * columns / total, total - row - columns
+    reach = _AT_LEAST + _DEVIATIONS * np.sqrt(mean * (1 - row / total) * (total - columns) / (total - 1))
+    first = np.maximum(np.maximum(0, -neither), np.floor(mean - reach))
+    last = np.minimum(np.minimum(row, columns), np.ceil(mean + reach))
+    n = first[:, None] + np.arange(np.max(last - first) + 1)
+    before, occurs = n[:, :-1], n <= last[:, None]
+    ups = np.maximum(row - before, 1) * np.maximum(columns[:, None] - before, 1)
+    downs = (before + 1) * (neither[:, None] + before + 1)
+    steps = np.where(occurs[:, 1:], np.log(ups / downs), 0)
+    logs = np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
+    weights = np.where(occurs, np.exp(logs - logs.max(1, keepdims=True)), 0)
+    terms = n * np.log(np.maximum(n, 1) / mean[:, None])  # 0 at n = 0, whatever the logarithm
+    return float(np.sum((weights * terms).sum(1) / weights.sum(1)))
+
+
+def _fowlkes_mallows(table: Table) -> float:
+    """Return sqrt(precision * recall) over pairs of samples, from counts of ordered pairs, in exact integers."""
+    total = int(table.sum())
+    together = _squares(table) - total
+    if together == 0:
+        return 0.0
+    of_class, of_cluster = _squares(table.sum(1)) - total, _squares(table.sum(0)) - total
+    return math.sqrt(together / of_class * (together / of_cluster))
 
 
 def _adjusted_rand(table: Table) -> float:

@@ -118,6 +118,24 @@ class OptimizerSet:
         states = [state for named in self.optimizers for state in named.optimizer.state.values()]
         return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what optimizers and schedulers remember, by the optimizer's name."""
+        return {
+            named.config.name: {
+                "optimizer": named.optimizer.state_dict(),
+                "schedulers": [scheduler.scheduler.state_dict() for scheduler in named.schedulers],
+            }
+            for named in self.optimizers
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned."""
+        for named in self.optimizers:
+            own = state[named.config.name]
+            named.optimizer.load_state_dict(own["optimizer"])
+            for scheduler, values in zip(named.schedulers, own["schedulers"], strict=True):
+                scheduler.scheduler.load_state_dict(values)
+
     def end_epoch(self, losses: Mapping[str, float], scores: Mapping[str, float]) -> None:
         """Step every scheduler; those that watch a value wait where it is unknown.
 

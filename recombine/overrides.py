@@ -4,7 +4,7 @@ import copy
 import itertools
 import json
 import math
-import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,9 @@ from recombine.normalize import Normalizer
 from recombine.pointers import escaped, parts
 from recombine.problems import Finding, suggestion
 from recombine.subschemas import Subschema, expand, is_closed, items, names_by_alias, properties, root_schema
+from recombine.sweeps import MOST_VALUES, SweepError, values
 
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
-_OPENING, _CLOSING = "[{", "]}"
+_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -49,51 +49,40 @@ class Override:
 def combinations(texts: Iterable[str]) -> list[tuple[Override, ...]]:
     """Return every combination of the values that ``POINTER=VALUE[,VALUE...]`` texts name; at least the empty one.
 
+    What values may be is in :func:`recombine.sweeps.values`. The last text varies fastest.
+
     Raises:
-        UsageError: A text has no ``=`` or its pointer does not begin with ``/``.
+        UsageError: A text has no ``=``, its pointer does not begin with ``/``, its values make no sense, or there are
+            more than 10,000 combinations.
     """
-    return list(itertools.product(*(_alternatives(text) for text in texts)))
+    alternatives = [_alternatives(text) for text in texts]
+    _refuse_idle_sweeps(alternatives)
+    counts = [len(overrides) for overrides in alternatives]
+    if math.prod(counts) > MOST_VALUES:
+        product = " x ".join(f"{count:,}" for count in counts if count > 1)
+        total = f"{math.prod(counts):,} combinations ({product}), more than {MOST_VALUES:,}"
+        raise UsageError(f"the values of --set multiply to {total}. Sweep over fewer")
+    return list(itertools.product(*alternatives))
 
 
 def _alternatives(text: str) -> list[Override]:
-    pointer, equals, values = text.partition("=")
+    pointer, equals, swept = text.partition("=")
     if not equals:
         raise UsageError(f'--set "{text}": write POINTER=VALUE, for example /phases/0/optimizers/0/lr=0.01')
     try:
-        return [Override(pointer, _json(values))]
-    except ValueError:
-        return [Override(pointer, _json_or_text(value)) for value in _split(values)]
+        return [Override(pointer, value) for value in values(swept)]
+    except SweepError as error:
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+        raise UsageError(f'--set "{shown}": {error}') from error
 
 
-def _json(text: str) -> Any:
-    """Return the value of JSON text; ValueError where it is none, or a number that JSON cannot hold."""
-    return json.loads(text, parse_float=_finite, parse_constant=_finite)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return _json(text)
-    except ValueError:
-        return text
-
-
-def _split(text: str) -> list[str]:
-    """Split at commas that stand outside brackets and quotes."""
-    depth, pieces = 0, [""]
-    for piece in _PIECE.findall(text):
-        depth += (piece in _OPENING) - (piece in _CLOSING)
-        if piece == "," and depth == 0:
-            pieces.append("")
-        else:
-            pieces[-1] += piece
-    return pieces
+def _refuse_idle_sweeps(alternatives: Sequence[Sequence[Override]]) -> None:
+    """Refuse a sweep of what another text sets: the last one counts, so that runs would be the same."""
+    texts = Counter(overrides[0].pointer for overrides in alternatives)
+    for overrides in alternatives:
+        pointer = overrides[0].pointer
+        if len(overrides) > 1 and texts[pointer] > 1:
+            raise UsageError(f"{pointer} is swept over and set again: only the last would count. Give it once")
 
 
 def apply(method: Any, override: Override) -> tuple[str, list[Finding]]:

@@ -4,8 +4,9 @@ import pickle
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +37,15 @@ def save_tensors(tensors: Any, path: Path) -> None:
         ParameterFileError: The file cannot be written.
     """
     try:
-        write_beside(path, lambda beside: torch.save(tensors, beside))
+        write_beside(path, partial(_save, tensors))
     except OSError as error:
         raise ParameterFileError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _save(tensors: Any, path: Path) -> None:
+    # Given a path, torch writes its name into the file: the same tensors would give other bytes.
+    with path.open("wb") as file:
+        torch.save(tensors, file)
 
 
 def load_tensor(path: Path) -> Tensor:
@@ -92,7 +99,20 @@ def _differences(own: Mapping[str, Any], state: Mapping[Any, Any]) -> Iterator[s
 
 def _load(path: Path) -> Any:
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with path.open("rb") as file:
+            return read_tensors(file, path)
+    except OSError as error:
+        raise ParameterFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_tensors(file: IO[bytes], path: Path) -> Any:
+    """Return the tensors and plain values in an open file, on the CPU; objects are refused, not built.
+
+    Raises:
+        ParameterFileError: It holds something else; the text names ``path``.
+    """
+    try:
+        with warnings.catch_warnings():
             # torch wonders about pickles of other protocols, and then refuses them.
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -101,8 +121,6 @@ def _load(path: Path) -> Any:
             f"{path}: refused: it is no plain file of tensors. Files with other objects can run code when opened; "
             "save the tensors alone (torch.save(module.state_dict(), path))"
         ) from error
-    except OSError as error:
-        raise ParameterFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _UNREADABLE as error:
         raise ParameterFileError(f"{path}: cannot be read as a file of tensors: {_first_line(error)}") from error
 

@@ -1,9 +1,11 @@
 """A phase at work: its objectives, its optimizers, and what it needs on entry."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Dictionary
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from recombine.optim import OptimizerSet
 from recombine.parameter_files import load_parameters
 from recombine.randomness import derive
 from recombine.recording import Recorder, StepRunner
+from recombine.selection import Evaluated
 from recombine.state import RunState
 from recombine.step import StepContext
 from recombine.view_plan import ViewPlan, plan_views
@@ -109,7 +112,9 @@ class Phase:
             ratio = float((before != evaluation.clusters).double().mean())
         state.method.assignment.record(evaluation.candidates)
         state.previous_clusters = evaluation.clusters
-        state.performance = Performance(evaluation.scores, ratio)
+        state.performance = Performance(evaluation.scores, ratio, evaluation.label_free)
+        place = state.clock
+        state.history.append(Evaluated(place.phase, place.iteration, evaluation.scores, evaluation.label_free))
         return state.performance
 
     def finish(self) -> None:
@@ -117,6 +122,22 @@ class Phase:
         self.check_divergence()
         with self._placing_divergence():
             self.state.method.assignment.finish_phase(self.config.name, self.features_of)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the phase remembers beside the state of the run."""
+        return {
+            "optimizers": self.optimizers.state_dict(),
+            "patterns": {objective.name: objective.pattern.state_dict() for objective in self.objectives},
+            "runner": self.runner.state_dict(),
+        }
+
+    def load_state_dict(self, saved: Dictionary[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned, after the state of the run; it was saved before any divergence."""
+        self.optimizers.load_state_dict(saved["optimizers"])
+        for objective in self.objectives:
+            objective.pattern.load_state_dict(saved["patterns"][objective.name])
+        self.runner.load_state_dict(saved["runner"])
+        self.watch.skip(self.state.clock.iteration)
 
     def has_diverged(self) -> bool:
         """Tell whether some loss of the phase was NaN or infinite; waits for the device."""
@@ -159,9 +180,18 @@ def enter_phase(
     for block in config.load_mapping_parameters:
         load_parameters(state.method.mappings[block["mapping_name"]], method_config.folder / block["path_to_file"])
     state.enter_phase(Clock(config.name, 0, 0, data.batches_per_epoch))
+    phase = build_phase(method_config, config, data, state, recorder)
+    phase.place_centroids()
+    return phase
+
+
+def build_phase(
+    method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState, recorder: Recorder | None = None
+) -> Phase:
+    """Build a phase around a state that has entered it; for the arguments see :func:`enter_phase`."""
     objectives = build_objectives(config, state.method)
     optimizers, watch = OptimizerSet(config, state.method), DivergenceWatch(data.device)
-    phase = Phase(
+    return Phase(
         method_config,
         config,
         data,
@@ -173,8 +203,6 @@ def enter_phase(
         StepRunner(state.method, optimizers, watch, recorder),
         state,
     )
-    phase.place_centroids()
-    return phase
 
 
 def _context(seed: int, data: Data, state: RunState) -> StepContext:

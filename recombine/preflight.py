@@ -24,6 +24,7 @@ from recombine.datasets.base import Samples
 from recombine.errors import DataError, MappingError, ParameterFileError
 from recombine.evaluate import evaluation_mode
 from recombine.factory import REFUSALS
+from recombine.job import file_digest
 from recombine.memory import physical_memory
 from recombine.method import Method
 from recombine.parameter_files import check_parameters
@@ -43,6 +44,9 @@ class Preflight:
         data_root: Where datasets are looked for first, or None.
         places: Where the method may write.
         cache: Decoded datasets that methods of a batch share, by what identifies them.
+
+    After :meth:`check`, ``samples`` holds the decoded datasets by name, and ``inputs`` the SHA-256 of each file that
+    the method reads beside them.
     """
 
     config: MethodConfig
@@ -51,8 +55,9 @@ class Preflight:
     cache: dict[str, Samples]
 
     def __post_init__(self) -> None:
-        """Start without samples, and with no file written."""
+        """Start without samples, and with no file read or written."""
         self.samples: dict[str, Samples] = {}
+        self.inputs: dict[str, str] = {}
         self._written: list[tuple[Path, bool]] = []
 
     def check(self) -> list[Finding]:
@@ -197,12 +202,14 @@ class Preflight:
             if not self._is_written(path):
                 try:
                     check_parameters(method.mappings[block["mapping_name"]], path)
+                    self.inputs[block["path_to_file"]] = file_digest(path)
                 except ParameterFileError as error:
                     yield Finding("RC504", str(error), "", f"{place}/load_mapping_parameters/{i}/path_to_file")
         path = self.config.centroids.centroid_file_path if self.config.centroids is not None else None
         if path is not None and method.centroids is not None and not self._is_written(path):
             try:
                 centroid_source.read_positions(path, tuple(method.centroids.positions.shape))
+                self.inputs["centroid_file_path"] = file_digest(path)
             except ParameterFileError as error:
                 yield Finding("RC504", str(error), "", "/cluster_assignment_strategy/centroid_file_path")
 

@@ -7,8 +7,9 @@ between steps is changed in place, and a recording is used only after it did the
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,6 +112,16 @@ class StepRunner:
         self._watch.see([loss.value for loss in losses])
         self._optimizers.step(totals, step.clock.iteration)
         return Numbers(losses, {group: total.detach() for group, total in totals.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was said so far, and whether steps can still be recorded."""
+        return {"notes": list(self.notes), "records": self._recorder is not None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned: steps that were found unrecordable stay so."""
+        self.notes = list(state["notes"])
+        if not state["records"]:
+            self._recorder = None
 
     def _key(self, step: Step, working: Sequence[Objective]) -> Hashable | None:
         """Return everything but tensors that decides a step; None, and a note, where something cannot tell."""

@@ -13,6 +13,7 @@ _WORDS = {
     "mapping": "mapping",
     "layer": "layer",
     "phase": "phase",
+    "dataset": "dataset",
     "view": "batch augmentation",
     "optimizer": "optimizer of this phase",
 }

@@ -1,73 +1,19 @@
-"""What a run leaves behind: scores, assignments, and the files of its folder."""
+"""What came of a run, and ``result.json``, which says so."""
 
-import contextlib
-import csv
-import hashlib
-import json
-import os
-import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from recombine.callbacks.base import Scored
 from recombine.config import MethodConfig
-from recombine.errors import UsageError
-from recombine.evaluate import Evaluation
-from recombine.files import safe_name, write_beside, write_json
-from recombine.metrics import Scores
+from recombine.dataset_result import DatasetResult, read_dataset_result
+from recombine.environment import PACKAGES, package_version
+from recombine.files import write_json
+from recombine.identity import RESULTS_VERSION, config_hash
+from recombine.keeper import Reused
+from recombine.result_files import RESULT
 
 Status = Literal["finished", "failed", "interrupted"]
-_PACKAGES = ("recombine", "torch", "torchvision", "numpy", "scikit-learn", "scipy", "jsonschema")
-_RESERVED = ("checkpoints",)
-_ROWS = 2**16
-
-
-@dataclass(frozen=True)
-class DatasetResult:
-    """How a method clustered one dataset.
-
-    Attributes:
-        name: The dataset's name.
-        num_samples: N.
-        num_clusters: K.
-        scores: Agreement with the labels, unrounded; None without labels or without assignments.
-        clusters: Cluster of each sample, ``(N,)``, or None without assignments.
-        confidence: Confidence of each assignment, ``(N,)``, in [0, 1], or None without assignments.
-        oracle: Reasons why labels had a part in the result; empty for an unsupervised one.
-        assignments_file: The table of assignments, ``<run's folder>/<dataset>/assignments.csv``, or None.
-    """
-
-    name: str
-    num_samples: int
-    num_clusters: int
-    scores: Scores | None
-    clusters: NDArray[np.int64] | None
-    confidence: NDArray[np.float32] | None
-    oracle: tuple[str, ...]
-    assignments_file: Path | None
-
-    def summary(self) -> dict[str, Any]:
-        """Return what ``result.json`` says of the dataset; paths are relative to its folder."""
-        file = self.assignments_file
-        return {
-            "num_samples": self.num_samples,
-            "num_clusters": self.num_clusters,
-            "scores": self.scores.as_dict() if self.scores is not None else None,
-            "scored_on": "all samples, evaluation mode, plain view" if self.scores is not None else None,
-            "oracle": list(self.oracle),
-            "assignments": f"{file.parent.name}/{file.name}" if file is not None else None,
-        }
 
 
 @dataclass(frozen=True)
@@ -76,13 +22,19 @@ class Result:
 
     Attributes:
         method: The method's name.
-        source: The method file, or ``<dict>``.
+        source: The method file, or ``<dict>``, with the changes of the command line.
         seed: The number from which all randomness of the run derived.
         status: ``finished``, ``failed`` or ``interrupted``.
         folder: The run's folder.
         datasets: Results by dataset name, in the order of the datasets; complete only if ``finished``.
-        seconds: Wall-clock time of training and scoring.
+        seconds: Wall-clock time of training and scoring, over all starts of the run.
         error: Why the run failed, or None.
+        identity: SHA-256 of what the run is: configuration, data, seed, version of the results.
+        generation: How often the run was started in a new folder.
+        parameters: SHA-256 of the networks with which the last dataset was scored, or None before that.
+        reused: Phases that were taken from other runs.
+        overrides: The changes of the command line.
+        is_earlier: Whether the run ended before, and nothing was computed this time.
     """
 
     method: str
@@ -93,112 +45,64 @@ class Result:
     datasets: Mapping[str, DatasetResult] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
+    identity: str = ""
+    generation: int = 1
+    parameters: str | None = None
+    reused: tuple[Reused, ...] = ()
+    overrides: tuple[str, ...] = ()
+    is_earlier: bool = False
 
 
-def new_folder(log_dir: Path, method: str, now: datetime) -> Path:
-    """Create and return the folder of a new run.
+def write_result(result: Result, config: MethodConfig, summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write ``result.json``.
 
-    Raises:
-        UsageError: It cannot be created.
+    Args:
+        result: The result.
+        config: The method.
+        summaries: What it says of each dataset that is scored, by name.
     """
-    stem = f"{now:%Y-%m-%d_%H-%M-%S}_{safe_name(method)}"
-    try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        while True:
-            folder = _free_path(log_dir, stem)
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-                return folder
-    except OSError as error:
-        raise unwritable_logs(log_dir, error) from error
-
-
-def unwritable_logs(log_dir: Path, error: OSError) -> UsageError:
-    """Return what to tell the user about a log folder that cannot be written to."""
-    is_below_a_file = isinstance(error, (FileExistsError, NotADirectoryError))
-    reason = "a part of its path is a file" if is_below_a_file else error.strerror or str(error)
-    return UsageError(f"the log folder {log_dir} cannot be written to: {reason}. Name another with --log-dir")
-
-
-def write_environment(folder: Path, device: str) -> None:
-    """Write ``environment.json``: versions, hardware, threads, command line."""
-    environment = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "processors": os.cpu_count(),
-        "command": sys.argv,
-    }
-    write_json(folder / "environment.json", environment)
-
-
-def write_result(result: Result, config: MethodConfig) -> None:
-    """Write ``result.json``."""
     content = {
         "method": result.method,
         "source": result.source,
+        "overrides": list(result.overrides),
         "status": result.status,
         "error": result.error,
         "seed": result.seed,
         "seconds": result.seconds,
-        "config_hash": config_hash(config),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "datasets": {name: dataset.summary() for name, dataset in result.datasets.items()},
+        "identity": result.identity,
+        "config_hash": config_hash(config.resolved),
+        "results_version": RESULTS_VERSION,
+        "generation": result.generation,
+        "parameters": result.parameters,
+        "reused": [reused._asdict() for reused in result.reused],
+        "packages": {name: package_version(name) for name in PACKAGES},
+        "datasets": summaries,
     }
-    write_json(result.folder / "result.json", content)
+    write_json(result.folder / RESULT, content)
 
 
-def config_hash(config: MethodConfig) -> str:
-    """Return the SHA-256 of the resolved configuration."""
-    text = json.dumps(config.resolved, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+def read_result(found: Mapping[str, Any], folder: Path, source: str) -> Result:
+    """Return the result of a run that ended before.
 
-
-def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
-    """Write the table of assignments of a scored dataset, and return its result."""
-    evaluation, dataset = scored.evaluation, scored.dataset
-    path: Path | None = None
-    if evaluation is not None:
-        stem = safe_name(dataset.name)
-        path = _free_path(folder, f"{stem}_" if stem in _RESERVED else stem) / "assignments.csv"
-        write_beside(path, partial(_write_assignments, evaluation, scored.labels))
-    return DatasetResult(
-        dataset.name,
-        scored.num_samples,
-        dataset.num_clusters,
-        evaluation.scores if evaluation is not None else None,
-        evaluation.clusters.numpy() if evaluation is not None else None,
-        evaluation.confidence.numpy() if evaluation is not None else None,
-        scored.oracle,
-        path,
+    Args:
+        found: The content of its ``result.json``.
+        folder: The run's folder.
+        source: The method file, with the changes of the command line.
+    """
+    status = found["status"] if found["status"] in get_args(Status) else "interrupted"
+    return Result(
+        found["method"],
+        source,
+        found["seed"],
+        cast(Status, status),
+        folder,
+        {name: read_dataset_result(folder, name, summary) for name, summary in found["datasets"].items()},
+        found["seconds"],
+        found["error"],
+        found["identity"],
+        found["generation"],
+        found["parameters"],
+        tuple(Reused(**reused) for reused in found["reused"]),
+        tuple(found["overrides"]),
+        is_earlier=True,
     )
-
-
-def _free_path(folder: Path, stem: str) -> Path:
-    """Return a path in ``folder`` at which nothing is yet: ``stem``, or ``stem`` with a number."""
-    path, number = folder / stem, 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}_{number}"
-    return path
-
-
-def _write_assignments(evaluation: Evaluation, labels: Tensor | None, path: Path) -> None:
-    """Write the table of assignments, a block of rows at a time."""
-    columns = [evaluation.clusters, evaluation.confidence, *([labels] if labels is not None else [])]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["index", "cluster", "confidence", "label"][: 1 + len(columns)])
-        for start in range(0, len(evaluation.clusters), _ROWS):
-            blocks = [column[start : start + _ROWS].tolist() for column in columns]
-            blocks[1] = [f"{sure:.6g}" for sure in blocks[1]]
-            writer.writerows(zip(range(start, start + len(blocks[0])), *blocks, strict=True))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -1,13 +1,17 @@
 """What changes during a run, and what must survive a crash."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from recombine.clock import Clock
 from recombine.criteria import Performance
 from recombine.method import Method
+from recombine.metrics import Scores
+from recombine.selection import Evaluated
 
 
 @dataclass
@@ -33,30 +37,132 @@ class EpochLosses:
         return {group: float(total) / self.counts[group] for group, total in self.sums.items()}
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What the networks were built for.
+
+    Attributes:
+        num_clusters: K.
+        sample_shape: Shape of one sample of the plain view, without the batch dimension.
+    """
+
+    num_clusters: int
+    sample_shape: tuple[int, ...]
+
+
+@dataclass
+class Place:
+    """How far a run has come.
+
+    Attributes:
+        datasets_done: Datasets that are scored.
+        in_dataset: Whether the next one's turn has begun.
+        phases_done: Phases of that dataset that are over.
+        in_phase: Whether the next one's training has begun.
+    """
+
+    datasets_done: int = 0
+    in_dataset: bool = False
+    phases_done: int = 0
+    in_phase: bool = False
+
+
 @dataclass
 class RunState:
     """The changing part of a run.
 
+    Random draws need no place here: each belongs to the seed, a purpose and the clock (:mod:`recombine.randomness`),
+    and so does the order of the data.
+
     Attributes:
         method: Parameters, centroids and strategy.
         clock: The time in the current phase.
+        origin: What the networks were built for, or None in trials that are never saved.
+        place: How far the run has come.
         centroids_changed: Whether the centroids were recalculated just before the current iteration.
         performance: The last evaluation of the phase, or None before the first.
         previous_clusters: Clusters ``(N,)`` at the last evaluation of the phase.
         epoch_losses: The losses of the current epoch that schedulers watch.
+        history: The evaluations on the current dataset, of all its phases so far.
     """
 
     method: Method
     clock: Clock
+    origin: Origin | None = None
+    place: Place = field(default_factory=Place)
     centroids_changed: bool = False
     performance: Performance | None = None
     previous_clusters: Tensor | None = field(default=None, repr=False)
     epoch_losses: EpochLosses = field(default_factory=EpochLosses)
+    history: list[Evaluated] = field(default_factory=list)
+
+    def enter_dataset(self) -> None:
+        """Begin the next dataset's turn."""
+        self.place.in_dataset, self.place.phases_done = True, 0
+        self.history = []
 
     def enter_phase(self, clock: Clock) -> None:
         """Forget what belongs to the phase before, and set the clock."""
         self.clock = clock
+        self.place.in_phase = True
         self.centroids_changed = False
         self.performance = None
         self.previous_clusters = None
         self.epoch_losses = EpochLosses()
+
+    def leave_phase(self) -> None:
+        """Note that the phase is over."""
+        self.place.in_phase = False
+        self.place.phases_done += 1
+
+    def leave_dataset(self) -> None:
+        """Note that the dataset is scored."""
+        self.place = Place(datasets_done=self.place.datasets_done + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as tensors and plain values; the tensors are the state's own, not copies."""
+        # Parameters that no input has given a size yet are not there to be saved.
+        tensors = self.method.state_dict().items()
+        return {
+            "method": {name: value for name, value in tensors if not isinstance(value, Tensor) or not is_lazy(value)},
+            "clock": asdict(self.clock),
+            "place": asdict(self.place),
+            "centroids_changed": self.centroids_changed,
+            "performance": _performance_as_dict(self.performance),
+            "previous_clusters": self.previous_clusters,
+            "epoch_losses": {"sums": self.epoch_losses.sums, "counts": self.epoch_losses.counts},
+            "history": [evaluated.as_dict() for evaluated in self.history],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned; the networks were built for the same origin."""
+        lazy = {
+            name for name, value in self.method.state_dict().items() if isinstance(value, Tensor) and is_lazy(value)
+        }
+        unknown = self.method.load_state_dict(state["method"], strict=False)
+        if unknown.unexpected_keys or not lazy.issuperset(unknown.missing_keys):
+            raise RuntimeError(f"a checkpoint of the same run has other parameters: {unknown}")
+        device = next((parameter.device for parameter in self.method.parameters()), None)
+        sums = {group: total.to(device) for group, total in state["epoch_losses"]["sums"].items()}
+        self.clock = Clock(**state["clock"])
+        self.place = Place(**state["place"])
+        self.centroids_changed = state["centroids_changed"]
+        self.performance = _performance(state["performance"])
+        self.previous_clusters = state["previous_clusters"]
+        self.epoch_losses = EpochLosses(sums, state["epoch_losses"]["counts"])
+        self.history = [Evaluated.from_dict(evaluated) for evaluated in state["history"]]
+
+
+def _performance_as_dict(performance: Performance | None) -> dict[str, Any] | None:
+    """Return what exit criteria and schedulers look at, as plain values."""
+    if performance is None:
+        return None
+    scores = performance.scores.as_dict() if performance.scores is not None else None
+    return {"scores": scores, "reassignment_ratio": performance.reassignment_ratio}
+
+
+def _performance(found: Mapping[str, Any] | None) -> Performance | None:
+    if found is None:
+        return None
+    scores = Scores(**found["scores"]) if found["scores"] is not None else None
+    return Performance(scores, found["reassignment_ratio"])

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recombine.batch import NOT_RUN, Outcome
-from recombine.results import DatasetResult
+from recombine.dataset_result import DatasetResult
 
 _COLUMNS = ("method file", "status", "seed", "dataset", "n", "ACC", "NMI", "ARI", "note")
 
@@ -31,7 +31,14 @@ def _rows(outcome: Outcome) -> list[list[str]]:
 def _scores(dataset: DatasetResult) -> list[str]:
     notes = ["oracle"] if dataset.oracle else []
     if dataset.scores is None:
-        notes.append("no labels" if dataset.clusters is not None else "no assignments yet")
+        notes.append(_without_scores(dataset))
         return [dataset.name, str(dataset.num_samples), "", "", "", ", ".join(notes)]
-    values = [f"{value:.3f}" for value in dataset.scores.as_dict().values()]
+    values = [f"{value:.3f}" for value in (dataset.scores.acc, dataset.scores.nmi, dataset.scores.ari)]
     return [dataset.name, str(dataset.num_samples), *values, ", ".join(notes)]
+
+
+def _without_scores(dataset: DatasetResult) -> str:
+    if dataset.clusters is None:
+        return "no assignments yet"
+    silhouette = dataset.label_free.silhouette if dataset.label_free is not None else None
+    return "no labels" if silhouette is None else f"no labels, silhouette {silhouette:.3f}"

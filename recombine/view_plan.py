@@ -8,9 +8,11 @@ import copy
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dictionary
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer
 
 from recombine.build import build_objectives
 from recombine.clock import Clock
@@ -26,6 +28,7 @@ from recombine.step import Batch, Forward, Request, Step, StepContext, Together
 _SAMPLES = 8
 _MATRIX = 2
 _TOLERANCE = 1e-4
+Copied = TypeVar("Copied", bound=nn.Module)
 _DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 #: What is fed to a network, without the batch dimension, by request.
@@ -84,7 +87,7 @@ def plan_views(config: PhaseConfig, objectives: Sequence[Objective], method: Met
     if len(views) <= 1:
         return ViewPlan(objectives, [], frozenset())
     # A copy, as a pass in training mode moves batch statistics; on the CPU, where no precision is traded for speed.
-    twin = copy.deepcopy(method).cpu()
+    twin = _copied(method).cpu()
     with global_generator(data.options.seed, "view plan", data.name, config.name):
         trials = _Trials(config, twin, data, data.excerpt(views, _SAMPLES))
         requests = [trials.requests_of(objective) for objective in build_objectives(config, twin)]
@@ -103,7 +106,7 @@ def is_independent(mapping: Mapping, request: Request, shape: tuple[int, ...]) -
     Batch statistics, attention across the batch and functions along the first dimension all show in this; dropout,
     which is switched off for the trial, does not. A network that changes its own buffers is none either.
     """
-    network = copy.deepcopy(mapping).train()
+    network = _copied(mapping).train()
     for module in network.modules():
         if isinstance(module, _DROPOUT):
             module.eval()
@@ -115,6 +118,14 @@ def is_independent(mapping: Mapping, request: Request, shape: tuple[int, ...]) -
     if any(not torch.equal(old, new) for old, new in zip(before, network.buffers(), strict=True)):
         return False
     return len(beside) == 2 * len(alone) and _is_close(alone, beside[len(alone) :])
+
+
+def _copied(module: Copied) -> Copied:
+    """Return a deep copy; torch itself cannot copy buffers that no input has given a size yet."""
+    new: Callable[..., Tensor] = UninitializedBuffer  # torch's stubs lack its arguments
+    without_size = [buffer for buffer in module.buffers() if isinstance(buffer, UninitializedBuffer)]
+    memory: dict[int, Any] = {id(old): new(device=old.device, dtype=old.dtype) for old in without_size}
+    return copy.deepcopy(module, memory)
 
 
 def _is_close(first: Tensor, second: Tensor) -> bool:

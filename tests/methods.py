@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from recombine.batch import BatchOptions, prepare
-from recombine.execute import LogOptions
 from recombine.load import load_dict, load_file
+from recombine.logs import LogOptions
 from recombine.overrides import Override
 
 TRANSFORMER_LAYER = {

@@ -13,6 +13,7 @@ from recombine.datasets.base import Samples
 from recombine.engines.single import SingleDevice
 from recombine.load import load_dict
 from recombine.loop import Run, new_state, run_dataset, run_method
+from recombine.state import Origin
 
 PIXELS, CLASSES = 6, 3
 
@@ -141,7 +142,7 @@ def train_unobserved(description):
     run = Run(config, {dataset.name: made()}, SingleDevice(config.device), (), Path())
     data = build_data(dataset, run.samples[dataset.name], config.seed, run.engine.device)
     with torch.random.fork_rng():
-        state = new_state(run, dataset, data)
+        state = new_state(run, Origin(dataset.num_clusters, data.sample_shape()))
         return Trained(state, [run_dataset(run, dataset, data, state)])
 
 

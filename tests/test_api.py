@@ -24,6 +24,10 @@ def test_a_file_and_a_dict_give_the_same_result_and_show_nothing(tmp_path, capsy
     path = written(tmp_path, small())
     results = [recombine.run(source, log_dir=tmp_path / "logs") for source in (path, str(path), small())]
     assert [result.source for result in results] == [str(path), str(path), "<dict>"]
+    # Every call is a run of its own.
+    assert [result.generation for result in results] == [1, 2, 3]
+    assert len({result.folder for result in results}) == 3
+    assert len({result.identity for result in results}) == len({result.parameters for result in results}) == 1
     assert capsys.readouterr() == ("", "")
     first, *others = (result.datasets["Digits"] for result in results)
     assert (first.num_samples, first.num_clusters, first.oracle) == (60, 4, ())
@@ -49,6 +53,7 @@ def test_arguments_replace_what_the_file_says(tmp_path):
     config = json.loads((result.folder / "config.json").read_text())
     assert (result.method, result.seed) == ("other", 5)
     assert (config["seed"], config["device"], config["phases"][0]["exit_criteria"]) == (5, "cpu", {"iterations": 1})
+    assert result.overrides == ("/phases/[training]/exit_criteria/iterations=1", '/name="other"', '/device="cpu"')
 
 
 def test_mistakes_are_raised_all_at_once_and_nothing_is_written(tmp_path):
@@ -81,7 +86,7 @@ def test_arguments_that_cannot_be_followed_are_told(tmp_path):
 def test_a_failure_is_raised_and_its_result_written(tmp_path):
     with pytest.raises(DivergedError) as caught:
         recombine.run(small(DIVERGING), log_dir=tmp_path)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = tmp_path.glob("20*")
     content = json.loads((folder / "result.json").read_text())
     assert (content["status"], content["error"]) == ("failed", str(caught.value))
 

@@ -1,14 +1,18 @@
 import json
+import signal
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from recombine import batch, execute
 from recombine.batch import NOT_RUN, BatchOptions, Outcome, Report, check_jobs, exit_status, find_files, run_batch
 from recombine.errors import UsageError
-from recombine.execute import LogOptions
+from recombine.interruption import InterruptedRunError
+from recombine.logs import LogOptions
 from recombine.overrides import combinations
 from recombine.problems import Problem
+from recombine.seeds import parse_seeds
 from tests.methods import DIVERGING, five_files, small, written
 
 
@@ -28,7 +32,9 @@ def ran(paths, tmp_path, resume=False, sets=()):
     options = BatchOptions(LogOptions(tmp_path / "logs"), resume_on_error=resume)
     jobs = check_jobs(find_files(paths, tmp_path), combinations(sets), options, said.report)
     outcomes = list(run_batch(jobs, options, said.report))
-    return {outcome.source.removeprefix(f"{Path(paths[0]).parent}/"): outcome for outcome in outcomes}, said
+    found = {outcome.source.removeprefix(f"{Path(paths[0]).parent}/"): outcome for outcome in outcomes}
+    assert len(found) == len(outcomes)
+    return found, said
 
 
 def statuses(outcomes):
@@ -97,7 +103,7 @@ def test_with_resume_the_others_run_and_the_status_is_that_of_bad_files(tmp_path
     saved = json.loads((diverging.result.folder / "result.json").read_text())
     assert (saved["status"], saved["error"], saved["datasets"]) == ("failed", diverging.error, {})
     assert outcomes["a_good.json"].result.datasets["Digits"].scores is not None
-    assert len(list((tmp_path / "logs").iterdir())) == 3
+    assert len(list((tmp_path / "logs").glob("20*"))) == 3
     assert not list(tmp_path.rglob("*.part"))
     assert said.failures == []
 
@@ -117,11 +123,51 @@ def test_a_failure_ends_the_batch_unless_it_resumes(tmp_path):
 
 def test_a_sweep_runs_every_combination_and_says_which_is_which(tmp_path):
     path = written(tmp_path, small())
-    outcomes, _ = ran([path], tmp_path, sets=["/seed=1,2", "/phases/[training]/exit_criteria/iterations=1"])
-    suffix = "/phases/[training]/exit_criteria/iterations=1"
-    assert [outcome.source for outcome in outcomes.values()] == [f"{path} /seed={seed} {suffix}" for seed in (1, 2)]
-    assert [outcome.result.seed for outcome in outcomes.values()] == [1, 2]
+    outcomes, _ = ran([path], tmp_path, sets=["/datasets/0/batch_size=15,20", "/seed=3"])
+    suffixes = [f"/datasets/0/batch_size={size}" for size in (15, 20)]
+    # The seed is a column of its own.
+    assert [outcome.source for outcome in outcomes.values()] == [f"{path} {suffix}" for suffix in suffixes]
+    assert [outcome.result.overrides for outcome in outcomes.values()] == [(suffix,) for suffix in suffixes]
+    assert [outcome.result.seed for outcome in outcomes.values()] == [3, 3]
     assert exit_status(list(outcomes.values())) == 0
+
+
+def test_seeds_multiply_with_files_and_sweeps(tmp_path):
+    first, second = written(tmp_path, small(), "a.json"), written(tmp_path, small({"/seed": 7}), "b.json")
+    options, said = BatchOptions(LogOptions(tmp_path / "logs")), Said()
+    changes = combinations(["/datasets/0/batch_size=15,20"])
+    jobs = check_jobs([first, second], changes, options, said.report, parse_seeds("2"))
+    assert [(Path(job.source).name, job.overrides[0][-2:], job.config.seed) for job in jobs] == [
+        (name, size, seed)
+        for name, own in (("a.json", 0), ("b.json", 7))
+        for size in ("15", "20")
+        for seed in (own, own + 1)
+    ]
+    assert all(job.config.resolved["seed"] == job.config.seed == job.identity.seed for job in jobs)
+    assert len({job.identity.digest() for job in jobs}) == 8
+    assert len({id(job.samples["Digits"]) for job in jobs}) == 1
+    listed = check_jobs([first], [()], options, said.report, parse_seeds("5,3"))
+    assert [job.config.seed for job in listed] == [5, 3]
+
+
+def test_a_run_that_somebody_works_on_is_told_and_the_others_run(tmp_path):
+    first, second = written(tmp_path, small(), "a.json"), written(tmp_path, small({"/name": "b", "/seed": 1}), "b.json")
+    folder = ran([first], tmp_path)[0]["a.json"].result.folder
+    with FileLock(folder / ".lock"):
+        outcomes, said = ran([first, second], tmp_path, resume=True)
+    assert statuses(outcomes) == ["busy", "finished"]
+    assert outcomes["a.json"].error == f"another process works on this run; its files are in {folder}"
+    assert said.failures == [f"error: {outcomes['a.json'].error}"]
+    assert exit_status(list(outcomes.values())) == 1
+
+
+def test_a_batch_that_is_started_again_runs_only_what_is_missing(tmp_path):
+    paths = [written(tmp_path, small({"/seed": seed}), f"{seed}.json") for seed in range(3)]
+    ran(paths[:2], tmp_path)
+    outcomes, said = ran(paths, tmp_path)
+    assert [outcome.result.is_earlier for outcome in outcomes.values()] == [True, True, False]
+    assert statuses(outcomes) == ["finished"] * 3
+    assert sum("finished before" in line for line in said.lines) == 2
 
 
 def test_a_bad_value_of_a_sweep_names_itself(tmp_path):
@@ -165,14 +211,25 @@ def test_our_own_failure_in_a_check_concerns_one_file(tmp_path, monkeypatch):
     assert statuses(stopped) == ["failed", NOT_RUN]
 
 
-def test_an_interrupt_ends_everything(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "text", "status"),
+    [
+        (KeyboardInterrupt(), "interrupted by the user", 130),
+        (InterruptedRunError(signal.SIGINT), "SIGINT ended the run", 130),
+        (InterruptedRunError(signal.SIGTERM), "SIGTERM ended the run", 143),
+    ],
+)
+def test_an_interrupt_ends_everything(tmp_path, monkeypatch, error, text, status):
     def interrupt(_):
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(execute, "run_method", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        ran([written(tmp_path, small())], tmp_path, resume=True)
-    (folder,) = (tmp_path / "logs").iterdir()
+    first, second = written(tmp_path, small(), "a.json"), written(tmp_path, small({"/name": "b"}), "b.json")
+    outcomes, _ = ran([first, second], tmp_path, resume=True)
+    assert statuses(outcomes) == ["interrupted", NOT_RUN]
+    assert outcomes["a.json"].error == text
+    assert exit_status(list(outcomes.values())) == status
+    (folder,) = (tmp_path / "logs").glob("20*")
     assert json.loads((folder / "result.json").read_text())["status"] == "interrupted"
 
 
@@ -195,3 +252,4 @@ def test_the_status_of_a_batch_is_that_of_its_worst_method():
     assert exit_status([]) == exit_status([warned]) == 0
     assert exit_status([warned, failed]) == 1
     assert exit_status([invalid]) == exit_status([failed, invalid]) == 2
+    assert exit_status([invalid, failed, Outcome("d", error="e", signal=signal.SIGTERM)]) == 143

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from recombine import cli
+from recombine import cli, loop
+from recombine.execute import RunOptions
+from recombine.keeper import SavingOptions
 from tests.methods import DIVERGING, five_files, small, written
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,20 +139,36 @@ def test_an_interrupt_ends_the_process_and_the_result_says_so(tmp_path):
             break
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert (process.returncode, errors) == (130, "")
+    assert "interrupt once more to leave at once" in output
     assert "Interrupted after" in output
+    assert rows(output) == [("method.json", "interrupted", "SIGINT ended the run")]
     (content,) = results(tmp_path / "logs").values()
-    assert (content["status"], content["error"], content["datasets"]) == ("interrupted", "interrupted by the user", {})
+    assert (content["status"], content["error"], content["datasets"]) == ("interrupted", "SIGINT ended the run", {})
+    assert len(list(tmp_path.glob("logs/*/checkpoints/*.pt"))) == 1
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_request_to_end_is_followed_and_the_result_says_so(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("recombine.execute.run_method", lambda run: signal.raise_signal(signal.SIGTERM))
-    status, output, errors = call(written(tmp_path, small()), "--resume-on-error", "--no-log-timestamps")
-    assert (status, errors) == (143, "terminated\n")
-    assert output.startswith("Interrupted after")
+    real = loop.train_step
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", lambda phase: (signal.raise_signal(signal.SIGTERM), real(phase))[1])
+        files = written(tmp_path, small()), written(tmp_path, small({"/seed": 1}), "other.json")
+        status, output, errors = call(*files, "--resume-on-error", "--no-log-timestamps")
+    assert (status, errors) == (143, "")
+    assert "Interrupted after" in output
+    assert [row[:2] for row in rows(output)] == [("method.json", "interrupted"), ("other.json", "not run")]
     (content,) = results(tmp_path / "logs").values()
-    assert (content["status"], content["error"]) == ("interrupted", "interrupted by the user")
+    assert (content["status"], content["error"]) == ("interrupted", "SIGTERM ended the run")
+    status, output, errors = call(*files, "--no-log-timestamps")
+    assert (status, errors) == (0, "")
+    assert 'Phase "training" on dataset "Digits" goes on after iteration 1' in output
+
+
+def test_a_request_to_end_before_the_first_run_is_followed(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("recombine.batch.run_batch", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("recombine.launcher.run_batch", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert call(written(tmp_path, small())) == (143, "", "terminated\n")
 
 
 def test_validation_as_a_process_needs_neither_data_nor_torchvision(tmp_path):
@@ -170,7 +188,7 @@ def test_validation_as_a_process_needs_neither_data_nor_torchvision(tmp_path):
 
 def test_a_path_alone_is_run(call, tmp_path):
     path = written(tmp_path, small())
-    for arguments in ([path], ["run", path], ["--seed", "3", path], [path, "--seed=3"]):
+    for arguments in ([path], ["run", path, "--fresh"], ["--seed", "3", path], [path, "--seed=3", "--fresh"]):
         status, output, errors = call(*arguments, "--no-log-timestamps")
         assert (status, errors) == (0, "")
         lines = output.splitlines()
@@ -200,21 +218,79 @@ def test_options_have_both_spellings(call, tmp_path, dash):
     status, output, _ = call(path, *spelt)
     assert status == 0
     assert output.startswith('Method "small"')
-    (folder,) = (tmp_path / "elsewhere").iterdir()
+    (folder,) = (tmp_path / "elsewhere").glob("20*")
     assert sorted(file.name for file in folder.iterdir()) == [
+        ".lock",
         "Digits",
+        "checkpoints",
         "config.json",
         "environment.json",
         "events.jsonl",
         "result.json",
+        "run.json",
     ]
 
 
 def test_one_log_file_has_both_spellings(call, tmp_path):
     path = written(tmp_path, small())
     for name, option in (("a.log", "--one_log_file"), ("b.log", "--one-log-file")):
-        assert call(path, option, name)[0] == 0
+        assert call(path, option, name, "--fresh")[0] == 0
         assert re.search(FINAL, (tmp_path / name).read_text())
+
+
+def test_options_of_runs_that_go_on_arrive(call, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("recombine.launcher.run_all", lambda *given: seen.append(given) or [])
+    path = written(tmp_path, small())
+    assert call(path)[0] == 0
+    status, _, errors = call(
+        path,
+        *("--fresh", "--retry-failed", "--no_shared_phases", "--jobs", "3", "--seeds", "2,5"),
+        *("--checkpoint_minutes", "0.5", "--checkpoint-iterations", "7"),
+    )
+    assert (status, errors) == (0, "")
+    (plain, default, _, one), (jobs, options, _, count) = seen
+    assert (len(plain), one, default.run) == (1, 1, RunOptions())
+    assert default.run.saving == SavingOptions(5, 0)
+    assert [job.config.seed for job in jobs] == [2, 5]
+    assert (count, options.run) == (3, RunOptions(SavingOptions(0.5, 7), True, True, False))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--jobs", "0"), ("--checkpoint-minutes", "-1"), ("--checkpoint-iterations", "-1"), ("--seed", "-1")],
+)
+def test_numbers_that_make_no_sense_are_refused(call, tmp_path, arguments):
+    status, output, errors = call(written(tmp_path, small()), *arguments)
+    assert (status, output) == (2, "")
+    assert arguments[0] in errors
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize("text", ["0", "x", "1,1", "99999999999999999999"])
+def test_seeds_that_are_none_are_refused(call, tmp_path, text):
+    status, output, errors = call(written(tmp_path, small()), "--seeds", text)
+    assert (status, output) == (2, "")
+    assert errors.startswith(f'error: --seeds "{text}"')
+    assert not (tmp_path / "logs").exists()
+
+
+def test_runs_are_skipped_retried_and_started_over(call, tmp_path, monkeypatch):
+    path = written(tmp_path, small())
+    with monkeypatch.context() as patch:
+        patch.setattr("recombine.loop.score", lambda *_: {}["bug"])
+        assert call(path, "--seeds", "2", "--resume-on-error")[0] == 1
+    assert [row[:2] for row in rows(call(path, "--seeds", "2", "--resume-on-error")[1])] == [
+        ("method.json", "failed")
+    ] * 2
+    status, output, _ = call(path, "--seeds", "2", "--retry-failed")
+    assert (status, [row[:2] for row in rows(output)]) == (0, [("method.json", "finished")] * 2)
+    assert len(list((tmp_path / "logs").glob("20*"))) == 2
+    status, output, _ = call(path, "--seeds", "3")
+    assert output.count("finished before") == 2
+    assert len(list((tmp_path / "logs").glob("20*"))) == 3
+    assert call(path, "--fresh")[0] == 0
+    assert len(list((tmp_path / "logs").glob("20*"))) == 4
 
 
 def test_values_are_set_and_swept(call, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from recombine.assignment.centroids import CentroidOptions
 from recombine.config import (
+    ClaimConfig,
     CycleConfig,
     DatasetConfig,
     MappingConfig,
@@ -15,6 +16,7 @@ from recombine.config import (
     centroid_keys,
     frozen,
 )
+from recombine.identity import config_hash
 from recombine.load import load_dict, load_file
 from recombine.subschemas import properties, resolve
 from tests.methods import rich, small, written
@@ -33,6 +35,7 @@ def names(place):
         (OptimizerConfig, "optimizer.json#/$defs/optimizer", {"arguments"}),
         (CycleConfig, "optimizer.json#/$defs/cycle", set()),
         (PhaseConfig, "phase.json", set()),
+        (ClaimConfig, "claim.json", set()),
         (CentroidOptions, "common.json#/$defs/centroids", set()),
     ],
 )
@@ -123,6 +126,19 @@ def test_the_resolved_configuration_is_plain_json_with_every_default_spelt_out()
     assert resolved["mappings"][0]["layers"][0] == {"type": "Flatten", "positional_arguments": [], "name": "Flatten_0"}
     assert resolved["phases"][1]["design_patterns"][0]["temperature_parameter"] == 0.5
     assert resolved["datasets"][0]["shuffle"] is False
+
+
+def test_claims_are_there_and_change_nothing():
+    bare = {"dataset": "Digits", "metric": "ari", "mean": -0.01, "source": "a paper"}
+    claims = [bare, {**bare, "metric": "acc", "mean": 1, "spread": 0, "n": 1}]
+    config = load_dict(small({"/claims": claims})).require()
+    assert config.claims == (
+        ClaimConfig("Digits", "ari", -0.01, None, None, "a paper"),
+        ClaimConfig("Digits", "acc", 1, 0, 1, "a paper"),
+    )
+    without = load_dict(small()).require()
+    assert without.claims == ()
+    assert config_hash(config.resolved) == config_hash(without.resolved)
 
 
 def test_freezing_goes_all_the_way_down():

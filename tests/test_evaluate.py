@@ -10,6 +10,7 @@ from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples
 from recombine.errors import DivergedError
 from recombine.evaluate import evaluate, evaluation_mode, features, full_pass
+from recombine.label_free import label_free, sample_positions
 from recombine.mapping import Mapping
 from recombine.method import Method
 from recombine.metrics import score
@@ -178,6 +179,57 @@ def test_without_labels_there_are_clusters_but_no_scores():
     assert found.scores is None
     assert found.candidates == {}
     assert len(found.clusters) == 30
+
+
+def test_scores_without_labels_are_those_of_the_sampled_features(monkeypatch):
+    monkeypatch.setattr("recombine.label_free.SAMPLE_SIZE", 300)
+    method, data = Method([_encoder(nn.Linear(6, 2))], ByBrightest(confidence=0.5), num_clusters=3), _data()
+    found = evaluate(method, data)
+    rows = sample_positions(COUNT, 0, "made")
+    assert int(rows[-1]) >= 1024  # some of the last, partial batch are among them
+    sample = features(method, data, "encoder")[rows]
+    expected = label_free(sample, rows, found.clusters, found.confidence, 3, "output of encoder")
+    assert found.label_free == expected
+    assert (expected.sample_size, expected.num_used_clusters, expected.mean_confidence) == (300, 3, 0.5)
+    assert expected.silhouette is not None
+    assert expected.assignment_entropy == pytest.approx(1, abs=1e-5)
+
+
+def test_scores_without_labels_know_none():
+    samples = made(60)
+    method = Method([_encoder(nn.Linear(6, 2))], ByBrightest())
+    with_labels, without = (evaluate(method, _data(found)) for found in (samples, Samples(samples.values)))
+    assert without.label_free == with_labels.label_free
+    assert without.label_free.silhouette is not None
+
+
+def test_they_look_at_the_features_that_the_strategy_works_on():
+    first, second = _encoder(), Mapping("other", "feature_extractor", [("f", nn.Flatten()), ("l", nn.Linear(6, 1))])
+    found = evaluate(Method([first, second], ByBrightest(), extractor=second), _data(made(60)))
+    assert found.label_free.space == "output of other"
+    assert found.label_free != evaluate(Method([first, second], ByBrightest()), _data(made(60))).label_free
+
+
+def test_no_network_runs_twice_for_them():
+    """The features come out of the pass that assigns."""
+    encoder, calls = _encoder(nn.Linear(6, 3)), []
+
+    class ByFeatures(ByBrightest):
+        def assign(self, forward):
+            found = forward.features(encoder)
+            return Assignment(found.argmax(1), torch.ones(len(found)))
+
+    encoder.layer("1").register_forward_hook(lambda *_: calls.append(1))
+    assert evaluate(Method([encoder], ByFeatures()), _data()).label_free is not None
+    assert len(calls) == 2  # batches
+
+
+def test_features_that_are_no_numbers_leave_the_other_scores():
+    encoder = _encoder(nn.Linear(6, 2))
+    encoder.layer("1").bias.data.fill_(math.nan)
+    found = evaluate(Method([encoder], ByBrightest()), _data(made(30)))
+    assert (found.label_free.silhouette, found.label_free.num_used_clusters) == (None, 3)
+    assert found.scores.acc == 1
 
 
 def test_a_strategy_that_is_not_ready_gives_nothing():

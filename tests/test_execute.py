@@ -1,6 +1,5 @@
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,9 +7,10 @@ import torch
 from recombine import execute as module
 from recombine.batch import BatchOptions, prepare
 from recombine.callbacks.base import Callback
-from recombine.errors import DivergedError, RecombineError, UsageError
-from recombine.execute import LogOptions, check_log_places, execute
+from recombine.errors import DivergedError, RecombineError
+from recombine.execute import execute
 from recombine.load import load_dict
+from recombine.logs import LogOptions
 from tests.methods import DIVERGING, rich, small
 
 STAMP = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] "
@@ -50,17 +50,23 @@ def test_a_run_leaves_its_files_and_nothing_half_written(tmp_path):
     result, error, lines = run(small(), tmp_path)
     assert error is None
     assert result.folder.parent == tmp_path
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_small", result.folder.name)
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d_small_{result.identity[:8]}", result.folder.name)
     files = sorted(path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*"))
     assert files == [
+        ".lock",
         "Digits",
         "Digits/assignments.csv",
+        "Digits/confusion.csv",
+        "checkpoints",
+        *(f"checkpoints/{path.name}" for path in (result.folder / "checkpoints").iterdir()),
         "config.json",
         "environment.json",
         "events.jsonl",
         "result.json",
+        "run.json",
         "run.log",
     ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", result.folder.name]
     assert (result.folder / "run.log").read_text().splitlines() == lines
     assert json.loads((result.folder / "config.json").read_text()) == load_dict(small()).require().resolved
     assert content(result)["status"] == result.status == "finished"
@@ -80,7 +86,7 @@ def test_names_do_not_lead_out_of_the_run_s_folder(tmp_path):
     result, error, lines = run(small(names), tmp_path / "logs")
     assert error is None
     assert result.folder.parent == tmp_path / "logs"
-    assert result.folder.name.endswith("_x_y")
+    assert result.folder.name.endswith(f"_x_y_{result.identity[:8]}")
     assert (result.folder / "z" / "assignments.csv").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
     assert any('Final performance on dataset "../z": ACC' in line for line in lines)
@@ -164,28 +170,3 @@ def test_whatever_ends_a_run_the_result_says_so(tmp_path, monkeypatch, raised, s
     assert (error is raised) == kept
     assert (result.status, result.error) == (status, word)
     assert (content(result)["status"], content(result)["error"]) == (status, word)
-
-
-def test_log_places_are_made_and_tried(tmp_path):
-    check_log_places(LogOptions(tmp_path / "a" / "b", tmp_path / "c" / "one.log"))
-    assert list((tmp_path / "a" / "b").iterdir()) == []
-    assert (tmp_path / "c" / "one.log").read_text() == ""
-
-
-@pytest.mark.parametrize("place", ["file/logs", "file"])
-def test_log_places_that_cannot_be_written_to_are_the_user_s_mistake(tmp_path, place):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError) as caught:
-        check_log_places(LogOptions(tmp_path / place))
-    assert str(caught.value) == (
-        f"the log folder {tmp_path}/{place} cannot be written to: a part of its path is a file. "
-        "Name another with --log-dir"
-    )
-
-
-def test_a_log_file_that_cannot_be_written_to_is_the_user_s_mistake(tmp_path):
-    with pytest.raises(UsageError) as caught:
-        check_log_places(LogOptions(tmp_path, tmp_path))
-    assert str(caught.value) == f"the log file {tmp_path} cannot be written to: Is a directory"
-    check_log_places(LogOptions(tmp_path, tmp_path, with_files=False))
-    assert Path(tmp_path).is_dir()

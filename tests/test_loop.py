@@ -258,7 +258,7 @@ def test_callbacks_and_saving_change_no_bit(tmp_path):
         ParameterSaver(Places(tmp_path, ())),
         PlainProgress(lambda line: None),
     ]
-    observed = train(rich(phase=phase), observers)
+    observed = train(rich(phase=phase), observers, folder=tmp_path)
     assert len(list((tmp_path / "saved").iterdir())) == 2
     assert (tmp_path / "events.jsonl").stat().st_size > 0
     assert same(observed.bits(), train_unobserved(rich(phase=phase)).bits())

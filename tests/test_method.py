@@ -1,3 +1,6 @@
+import copy
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -34,6 +37,15 @@ def test_the_first_feature_extractor_is_found_wherever_it_stands():
     assert Method([head], _method().assignment).feature_extractor is head
 
 
+def test_the_extractor_of_the_strategy_is_told_or_the_first():
+    first, second = _method(), Mapping("second", "feature_extractor", [("linear", nn.Linear(3, 2))])
+    assert first.extractor is first.feature_extractor
+    told = Method([*first.mappings.values(), second], first.assignment, None, second, 4)
+    assert (told.extractor, told.num_clusters) == (second, 4)
+    assert len(list(told.parameters())) == 6
+    assert len(told.state_dict()) == 7
+
+
 def test_state_moves_to_another_method():
     trained, fresh = _method(), _method()
     trained.centroids.place(torch.randn(4, 2))
@@ -55,3 +67,39 @@ def test_asking_for_centroids_that_are_not_there_is_our_own_error():
     assert _method().require_centroids().positions.shape == (4, 2)
     with pytest.raises(RuntimeError, match="has no centroids"):
         _method(with_centroids=False).require_centroids()
+
+
+def test_the_digest_is_that_of_all_numbers_their_names_and_their_kinds():
+    method = _method()
+    digest = method.digest()
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    fresh = _method()
+    assert fresh.digest() != digest
+    fresh.load_state_dict(method.state_dict())
+    assert fresh.digest() == digest == method.eval().digest()
+    for name, value in [*method.named_parameters(), *method.named_buffers()]:
+        before = value.detach().clone()
+        with torch.no_grad():
+            value.view(-1)[0] = torch.nextafter(value.view(-1)[0], torch.tensor(torch.inf))
+        assert method.digest() != digest, name
+        with torch.no_grad():
+            value.copy_(before)
+    assert method.digest() == digest
+    assert copy.deepcopy(method).to(torch.float64).digest() != digest
+
+
+def test_the_digest_knows_shapes_names_and_order_of_memory():
+    def digest(*layers):
+        return Method([Mapping("m", "feature_extractor", layers)], _method().assignment).digest()
+
+    weight = torch.arange(6.0).reshape(2, 3)
+    first, turned, same = nn.Linear(3, 2, bias=False), nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
+    first.weight, turned.weight = nn.Parameter(weight), nn.Parameter(weight.reshape(3, 2))
+    same.weight = nn.Parameter(weight.T.contiguous().T)
+    assert not same.weight.is_contiguous()
+    assert digest(("a", first)) == digest(("a", same)) != digest(("a", turned))
+    assert digest(("x", nn.Identity()), ("a", first)) != digest(("a", first))
+    # What no input has given a size yet has no numbers.
+    assert digest(("a", first), ("b", nn.LazyLinear(2))) == digest(("a", first))
+    assert digest(("a", first), ("b", nn.LazyBatchNorm1d())) != digest(("a", first))  # it counts batches already
+    assert digest(("a", first), ("b", nn.BatchNorm1d(2))) != digest(("a", first))

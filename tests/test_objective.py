@@ -87,3 +87,12 @@ def test_the_watch_notices_losses_that_cancel():
     watch = DivergenceWatch(torch.device("cpu"))
     watch.see([torch.tensor(float("inf")), torch.tensor(-float("inf"))])
     assert watch.first() == 1
+
+
+def test_iterations_done_before_a_stop_count():
+    watch = DivergenceWatch(torch.device("cpu"))
+    watch.skip(7)
+    watch.see([torch.tensor(1.0)])
+    assert watch.first() is None
+    watch.see([torch.tensor(float("nan"))])
+    assert watch.first() == 9

@@ -79,6 +79,43 @@ def test_texts_that_are_no_change_are_refused(text, message):
     assert str(caught.value) == message
 
 
+def test_words_of_sweeps_multiply_too():
+    combined = combinations(["/seed=range(2)", f"{LR}=choice(0.1,0.01)", "/name=a"])
+    assert [" ".join(map(str, chosen)) for chosen in combined] == [
+        f'/seed={seed} {LR}={lr} /name="a"' for seed in (0, 1) for lr in (0.1, 0.01)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["/seed=range(3,0)"], '--set "/seed=range(3,0)": range(3,0) is empty: counting up, nothing lies between'),
+        (["/seed=1", "/name=a,a"], '--set "/name=a,a": the value "a" stands twice'),
+        (
+            [f"/name={'a' * 200},"],
+            f'--set "/name={"a" * 111}...": nothing stands before or after a comma. Remove the comma',
+        ),
+        (
+            ["/seed=range(1000)", "/name=a", "/device=range(20)"],
+            "the values of --set multiply to 20,000 combinations (1,000 x 20), more than 10,000. Sweep over fewer",
+        ),
+        (
+            ["/seed=0,1", "/name=a", "/seed=2"],
+            "/seed is swept over and set again: only the last would count. Give it once",
+        ),
+    ],
+)
+def test_sweeps_that_make_no_sense_are_refused(texts, message):
+    with pytest.raises(UsageError) as caught:
+        combinations(texts)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_value_may_be_set_again_and_many_be_combined():
+    assert combinations(["/seed=0", "/seed=1"]) == [(Override("/seed", 0), Override("/seed", 1))]
+    assert len(combinations(["/seed=range(100)", f"{LR}=range(100)"])) == 10_000
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, {1}, object()])
 def test_values_that_json_cannot_hold_are_refused(value):
     with pytest.raises(UsageError, match="the value for /seed cannot be written as JSON: "):
@@ -138,7 +175,7 @@ def test_later_changes_see_earlier_ones():
     ("pointer", "message", "remedy"),
     [
         ("/seeed", 'nothing is called "seeed" at "/"', 'Did you mean "seed"?'),
-        ("/", 'nothing is called "" at "/"', 'Known here: "$schema", "cluster_assignment_strategy", "cuda_graphs",'),
+        ("/", 'nothing is called "" at "/"', 'Known here: "$schema", "claims", "cluster_assignment_strategy",'),
         ("/phases/[x]/order", 'nothing is called "[x]" at "/phases"', 'Known here: "[training]".'),
         ("/phases/[trainin]/order", 'nothing is called "[trainin]" at "/phases"', 'Did you mean "[training]"?'),
         ("/phases/1/order", 'nothing is called "1" at "/phases"', 'Known here: "[training]".'),

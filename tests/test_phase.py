@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from recombine import checkpoint
 from recombine.build import build_data, build_method
 from recombine.clock import Clock
-from recombine.errors import ParameterFileError
-from recombine.phase import enter_phase, longest
+from recombine.errors import DivergedError, ParameterFileError
+from recombine.loop import train_step
+from recombine.phase import build_phase, enter_phase, longest
 from recombine.state import RunState
 from tests.runs import config_of, made, method
 
@@ -84,3 +86,44 @@ def test_evaluations_compare_with_the_one_before():
         phase.state.method.centroids.positions.copy_(phase.state.method.centroids.positions.roll(1, 0))
     assert phase.evaluate().reassignment_ratio == 1
     assert phase.state.performance.scores.nmi == pytest.approx(first.scores.nmi)
+
+
+def test_evaluations_are_remembered_and_change_no_draw():
+    phase = _entered()
+    draws = torch.get_rng_state()
+    first = phase.evaluate()
+    phase.state.clock = phase.state.clock.advanced()
+    phase.evaluate()
+    assert torch.equal(torch.get_rng_state(), draws)
+    assert [(one.phase, one.iteration) for one in phase.state.history] == [("training", 0), ("training", 1)]
+    assert phase.state.history[0].scores == first.scores
+    assert phase.state.history[0].label_free == first.label_free == phase.state.history[1].label_free
+    assert first.label_free.space == "output of encoder"
+    assert first.label_free.assignment_entropy is not None
+
+
+def test_what_a_phase_remembers_survives_a_file(tmp_path):
+    options = {
+        "design_patterns": [
+            *method()["phases"][0]["design_patterns"],
+            {"pattern": "target_distribution", "target_distribution_recalculation_interval": 4},
+        ],
+        "optimizers": [{"type": "Adam", "lr": 0.01, "trained_mapping_names": ["encoder", "decoder"]}],
+    }
+    phase = _entered(**options)
+    for _ in range(3):
+        train_step(phase)
+    path = checkpoint.write(tmp_path, "000001", "me", {"phase": phase.state_dict(), "state": phase.state.state_dict()})
+    found = checkpoint.read(path, "me")
+    config, data, state = _world(**options)
+    state.load_state_dict(found["state"])
+    again = build_phase(config, config.phases[0], data, state)
+    again.load_state_dict(found["phase"])
+    assert again.has_diverged() is False
+    for one in (phase, again):
+        train_step(one)
+    assert phase.state.clock == again.state.clock == Clock("training", 4, 1, 4)
+    assert phase.state.method.digest() == again.state.method.digest()
+    again.watch.see([torch.tensor(torch.nan)])
+    with pytest.raises(DivergedError, match='in iteration 5 of phase "training" on dataset "made"'):
+        again.check_divergence()

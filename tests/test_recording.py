@@ -6,8 +6,10 @@ import torch
 from recombine.assignment.base import AssignmentStrategy
 from recombine.patterns.base import DesignPattern
 from recombine.patterns.contrastive import Contrastive
+from recombine.recording import StepRunner
 from tests.recorder import Recording, Tracer
 from tests.runs import PIXELS, method, same, train
+from tests.stops import carried_on, job_of, left_behind, start
 
 AUTOENCODER = {"encoder_name": "encoder", "decoder_name": "decoder"}
 BOTH = {"trained_mapping_names": ["encoder", "decoder"]}
@@ -204,3 +206,29 @@ def test_a_pattern_that_draws_by_itself_is_not_recorded():
 def test_who_says_nothing_of_it_is_not_recorded():
     assert DesignPattern.recording_key(Contrastive, None) is None
     assert AssignmentStrategy.recording_key(torch.nn.Module()) is None
+
+
+def test_what_is_known_of_recordings_survives_a_stop():
+    first = StepRunner(None, None, None, Tracer())
+    first.notes.append("Steps are repeated from recordings (CUDA graphs)")
+    again = StepRunner(None, None, None, Tracer())
+    again.load_state_dict(first.state_dict())
+    assert again.notes == first.notes
+    assert again.state_dict() == {"notes": first.notes, "records": True}
+    first._refuse("a reason")
+    again.load_state_dict(first.state_dict())
+    assert again.state_dict() == {
+        "notes": ["Steps are repeated from recordings (CUDA graphs)", "Steps run operation by operation: a reason"],
+        "records": False,
+    }
+
+
+@pytest.mark.parametrize("stopped", [1, 5, 9])
+def test_recorded_runs_go_on_with_the_same_bits(stopped, tmp_path, monkeypatch):
+    monkeypatch.setattr("recombine.execute.SingleDevice", lambda *_: Recording(Tracer()))
+    described = _described(RECONSTRUCTION, *BLOCKS["assignment_entropy"])
+    whole = start(job_of(described, tmp_path), tmp_path / "whole")
+    starts = carried_on(job_of(described, tmp_path), tmp_path / "logs", stopped)
+    assert len(starts) > 1
+    assert left_behind(starts[-1])["parameters"] == left_behind(whole)["parameters"]
+    assert left_behind(starts[-1])["datasets"] == left_behind(whole)["datasets"]

@@ -57,6 +57,10 @@ PATTERN = "/phases/0/design_patterns/0"
             '/phases/0/load_mapping_parameters/0/mapping_name: there is no mapping called "x". '
             'Known here: "decoder", "encoder".',
         ),
+        (
+            {"/claims": [{"dataset": "Digit", "metric": "acc", "mean": 0.9, "source": "a paper"}]},
+            '/claims/0/dataset: there is no dataset called "Digit". Did you mean "Digits"?',
+        ),
     ],
 )
 def test_a_name_that_refers_to_nothing_is_one_problem(changes, problem):

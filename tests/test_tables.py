@@ -1,20 +1,24 @@
 import io
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from recombine.batch import NOT_RUN, Outcome
-from recombine.metrics import Scores
+from recombine.dataset_result import DatasetResult
+from recombine.label_free import LabelFree
+from recombine.metrics import Scores, agreement, counts
 from recombine.problems import Problem
-from recombine.results import DatasetResult, Result
+from recombine.results import Result
 from recombine.tables import outcome_table
 
 SCORES = Scores(acc=0.98765, nmi=0.5, ari=-0.01)
 
 
-def scored(name="few", scores=SCORES, clusters=(), oracle=()):
+def scored(name="few", scores=SCORES, clusters=(), oracle=(), silhouette=None):
     """Return the result on a dataset."""
-    return DatasetResult(name, 60, 4, scores, clusters, None, oracle, None)
+    free = LabelFree(silhouette, None, None, None, 2, 1.0, 60, "output of encoder")
+    return DatasetResult(name, 60, 4, scores, clusters, None, oracle, None, label_free=free)
 
 
 def result(status="finished", error=None, **datasets):
@@ -39,11 +43,18 @@ def test_each_dataset_has_a_row_with_its_scores():
 
 
 def test_datasets_without_scores_say_why():
-    outcome = Outcome("m.json", (), result(a=scored("a", None), b=scored("b", None, None, ("why",))))
+    unlabelled = scored("c", None, silhouette=0.2)
+    outcome = Outcome("m.json", (), result(a=scored("a", None), b=scored("b", None, None, ("why",)), c=unlabelled))
     assert [row[3:] for row in shown(outcome)] == [
         ["a", "60", "", "", "", "no labels"],
         ["b", "60", "", "", "", "oracle, no assignments yet"],
+        ["c", "60", "", "", "", "no labels, silhouette 0.200"],
     ]
+
+
+def test_of_many_scores_three_are_shown():
+    scores = agreement(counts(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])))
+    assert shown(Outcome("m.json", (), result(a=scored("a", scores))))[0][5:] == ["1.000", "1.000", "1.000", ""]
 
 
 def test_methods_without_scores_have_a_row_with_the_reason():

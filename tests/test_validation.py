@@ -1,5 +1,8 @@
+from dataclasses import fields
+
 import pytest
 
+from recombine.metrics import Agreement
 from recombine.normalize import Normalizer
 from recombine.subschemas import root_schema
 from recombine.validation import schema_findings, shown
@@ -151,3 +154,42 @@ def test_names_may_hold_anything_else(name):
 def test_long_values_are_cut():
     assert shown("x" * 100) == '"' + "x" * 56 + "..."
     assert shown({"a": [1, None]}) == '{"a": [1, null]}'
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"mean": 97.8}, "RC104 /claims/0/mean: 97.8 is out of range. The value must be at most 1."),
+        ({"mean": -0.1}, "RC104 /claims/0/mean: -0.1 is out of range. The value must be at least 0."),
+        ({"mean": -2}, "RC104 /claims/0/mean: -2 is out of range. The value must be at least 0."),
+        ({"metric": "ari", "mean": -2}, "RC104 /claims/0/mean: -2 is out of range. The value must be at least -1."),
+        ({"metric": "ami", "mean": -0.1}, None),
+        ({"metric": "ari", "mean": -0.1, "spread": 0.01, "n": 10}, None),
+        ({"spread": -0.1}, "RC104 /claims/0/spread: -0.1 is out of range. The value must be at least 0."),
+        ({"spread": 1.5}, "RC104 /claims/0/spread: 1.5 is out of range. The value must be at most 1."),
+        ({"n": 0}, "RC104 /claims/0/n: 0 is out of range. The value must be at least 1."),
+        ({"n": 2.5}, "RC103 /claims/0/n: a whole number is expected here, not 2.5."),
+        ({"source": ""}, "RC104 /claims/0/source: at least 1 character must stand here."),
+        ({"source": None}, 'RC102 /claims/0: the required key "source" is missing. Add "source".'),
+        ({"mean": None}, 'RC102 /claims/0: the required key "mean" is missing. Add "mean".'),
+        (
+            {"std": 0.1},
+            'RC101 /claims/0/std: "std" is not a key that is known here. '
+            'Known here: "dataset", "mean", "metric", "n", "source", "spread".',
+        ),
+        (
+            {"metric": "ACC"},
+            'RC105 /claims/0/metric: "ACC" is none of the words allowed here. Did you mean "acc"?',
+        ),
+    ],
+)
+def test_a_bad_claim_is_one_finding(changes, finding):
+    claim = {"dataset": "Digits", "metric": "acc", "mean": 0.9, "source": "a paper"} | changes
+    claims = [{key: value for key, value in claim.items() if value is not None}]
+    assert found(small({"/claims": claims})) == ([finding] if finding is not None else [])
+
+
+def test_every_score_can_be_claimed():
+    counts = {"num_used_clusters", "num_classes"}
+    words = root_schema("claim.json").schema["properties"]["metric"]["enum"]
+    assert words == [field.name for field in fields(Agreement) if field.name not in counts]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -13,7 +14,13 @@ from recombine.data import SlowView
 from recombine.evaluate import Evaluation
 from recombine.objective import LossValue
 from recombine.patterns.base import DesignPattern
+from recombine.selection import Selection
 from recombine.state import RunState
+
+
+def _is_sound() -> bool:
+    """Tell of a phase without losses that none of them was NaN or infinite."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ class PhaseView:
     dataset: DatasetConfig
     num_samples: int
     iterations: int | None
-    patterns: Sequence[tuple[str, DesignPattern]]
-    has_diverged: Callable[[], bool]
+    patterns: Sequence[tuple[str, DesignPattern]] = ()
+    has_diverged: Callable[[], bool] = _is_sound
     notes: Sequence[str] = ()
 
     def stages(self, clock: Clock) -> list[tuple[str, str]]:
@@ -71,6 +78,9 @@ class Scored:
         evaluation: Clusters and scores, or None where the strategy has no assignment yet.
         labels: The dataset's own labels ``(N,)``, int64, on the CPU, or None.
         oracle: Reasons why labels had a part in the result; empty for an unsupervised one.
+        selection: The best of the evaluations on the dataset, by different criteria.
+        class_names: Names of the labels 0, 1, ... where the dataset has them.
+        parameters: SHA-256 of the networks.
     """
 
     dataset: DatasetConfig
@@ -78,19 +88,53 @@ class Scored:
     evaluation: Evaluation | None
     labels: Tensor | None
     oracle: tuple[str, ...]
+    selection: Selection | None = None
+    class_names: tuple[str, ...] | None = None
+    parameters: str | None = None
 
 
 class Callback:
-    """An observer of a run; every method does nothing by default."""
+    """An observer of a run; every method does nothing by default.
+
+    A run that goes on from a checkpoint calls the methods that end in ``_resumed`` for what had begun before; unless
+    told otherwise, they do what a start does.
+
+    Attributes:
+        key: The name of the observer's state in checkpoints; empty where it has none.
+    """
+
+    key = ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must survive a crash, as plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned."""
 
     def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
         """A method starts."""
 
+    def run_resumed(self, config: MethodConfig, device: str, folder: Path) -> None:
+        """A method goes on from a checkpoint; the observer's state is not restored yet."""
+        self.run_started(config, device, folder)
+
     def dataset_started(self, dataset: DatasetView) -> None:
         """A dataset's turn comes."""
 
+    def dataset_resumed(self, dataset: DatasetView) -> None:
+        """The turn of a dataset goes on."""
+        self.dataset_started(dataset)
+
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """A phase is built and its centroids are placed; nothing is trained yet."""
+
+    def phase_resumed(self, phase: PhaseView, state: RunState) -> None:
+        """A phase goes on."""
+        self.phase_started(phase, state)
+
+    def phase_reused(self, phase: PhaseView, state: RunState, seconds: float) -> None:
+        """The outcome of a phase is taken from another run, where its training took ``seconds``."""
 
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
         """An iteration is over; ``state.clock`` already shows the next one."""

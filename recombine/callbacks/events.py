@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import MethodConfig
 from recombine.criteria import Performance
+from recombine.errors import RecombineError
+from recombine.evaluate import Evaluation
 from recombine.objective import LossValue
 from recombine.state import RunState
 
@@ -19,26 +22,67 @@ _LOSS_INTERVAL = 100
 class EventFile(Callback):
     """Appends what happens to ``events.jsonl``.
 
-    Losses are kept at the report interval of their pattern, else every 100 iterations.
+    Losses are kept at the report interval of their pattern, else every 100 iterations. A run that goes on from a
+    checkpoint cuts off what came after it: the file tells the same as that of a run that was never interrupted.
 
     Args:
         path: The file.
     """
 
+    key = "events"
+
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._phase_began = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the size of the file, and where in it the current phase began, in bytes."""
+        return {"size": self._size(), "phase_began": self._phase_began}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the file to the size it had.
+
+        Raises:
+            RecombineError: Events are missing.
+        """
+        if self._size() < state["size"]:
+            raise RecombineError(f"{self.path} was cut: the run cannot go on without its history; --fresh starts over")
+        os.truncate(self.path, state["size"])
+        self._phase_began = state["phase_began"]
+
+    def of_phase(self) -> str:
+        """Return the lines since the current phase began."""
+        with self.path.open("rb") as file:
+            file.seek(self._phase_began)
+            return file.read().decode()
+
+    def append(self, lines: str) -> None:
+        """Append the lines of a phase that another run went through."""
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(lines)
 
     def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
-        """Write the method's name and seed."""
+        """Begin a new file with the method's name and seed."""
+        self.path.write_bytes(b"")
         self._write("run_started", method=config.name, seed=config.seed, device=device)
+
+    def run_resumed(self, config: MethodConfig, device: str, folder: Path) -> None:
+        """Write nothing: the file tells it already."""
 
     def dataset_started(self, dataset: DatasetView) -> None:
         """Write the dataset's name and size."""
         self._write("dataset_started", dataset=dataset.config.name, num_samples=dataset.num_samples)
 
+    def dataset_resumed(self, dataset: DatasetView) -> None:
+        """Write nothing: the file tells it already."""
+
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """Write the phase's name."""
+        self._phase_began = self._size()
         self._write("phase_started", **_place(phase, state))
+
+    def phase_resumed(self, phase: PhaseView, state: RunState) -> None:
+        """Write nothing: the file tells it already."""
 
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
         """Write the losses that are due."""
@@ -50,9 +94,8 @@ class EventFile(Callback):
 
     def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:
         """Write the scores."""
-        scores = performance.scores.as_dict() if performance is not None and performance.scores is not None else None
         ratio = performance.reassignment_ratio if performance is not None else None
-        self._write("evaluation", **_place(phase, state), scores=scores, reassignment_ratio=ratio)
+        self._write("evaluation", **_place(phase, state), **_scores(performance), reassignment_ratio=ratio)
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
         """Write which criterion held, and what came up about how steps were computed."""
@@ -60,13 +103,15 @@ class EventFile(Callback):
 
     def dataset_scored(self, scored: Scored) -> None:
         """Write the final scores."""
-        evaluation = scored.evaluation
-        scores = evaluation.scores.as_dict() if evaluation is not None and evaluation.scores is not None else None
-        self._write("dataset_scored", dataset=scored.dataset.name, scores=scores, oracle=list(scored.oracle))
+        found = _scores(scored.evaluation)
+        self._write("dataset_scored", dataset=scored.dataset.name, **found, oracle=list(scored.oracle))
 
     def run_ended(self, error: BaseException | None) -> None:
         """Write how the run ended."""
         self._write("run_ended", error=None if error is None else f"{type(error).__name__}: {error}")
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def _write(self, event: str, **values: Any) -> None:
         line = json.dumps({"event": event, "time": time.time(), **values}, allow_nan=False)
@@ -77,6 +122,16 @@ class EventFile(Callback):
 def _finite(value: float) -> float | None:
     """Return the value, or None where JSON has no word for it."""
     return value if math.isfinite(value) else None
+
+
+def _scores(found: Performance | Evaluation | None) -> dict[str, Any]:
+    """Return the scores with and without labels; each is None where there are none."""
+    scores = found.scores if found is not None else None
+    label_free = found.label_free if found is not None else None
+    return {
+        "scores": scores.as_dict() if scores is not None else None,
+        "label_free": label_free.as_dict() if label_free is not None else None,
+    }
 
 
 def _place(phase: PhaseView, state: RunState) -> dict[str, Any]:

@@ -10,11 +10,14 @@ from torch.nn.parameter import is_lazy
 
 from recombine.callbacks.base import Callback, PhaseView
 from recombine.config import Block, MethodConfig
-from recombine.files import safe_name
+from recombine.files import safe_name, write_json
 from recombine.objective import LossValue
 from recombine.parameter_files import save_tensors
 from recombine.places import Places
+from recombine.run_folder import read_json
 from recombine.state import RunState
+
+_RECORD = "saved.json"
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,17 @@ class ParameterSaver(Callback):
         self._method = ""
         self._savings: list[_Saving] = []
         self._own: set[Path] = set()
+        self._record = Path()
 
     def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
-        """Remember the method's name, for file names."""
-        self._method = config.name
+        """Remember the method's name, for file names, and which files earlier starts of the run have chosen.
+
+        These stand in a file of their own, not in checkpoints: a run that was killed before its first checkpoint must
+        not take its own files for those of another run.
+        """
+        self._method, self._record = config.name, folder / _RECORD
+        known = read_json(self._record) or {}
+        self._own = {Path(path) for path in known.get("files", ())}
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """Settle the names of the phase's files: one of each for the whole run."""
@@ -56,6 +66,11 @@ class ParameterSaver(Callback):
             centroids = state.method.require_centroids()
             path = self._path(block, phase, "centroids")
             self._savings.append(_Saving(centroids.positions.detach, path, block["saving_interval"]))
+
+    def phase_reused(self, phase: PhaseView, state: RunState, seconds: float) -> None:
+        """Save what the phase would have saved at its end."""
+        self.phase_started(phase, state)
+        self._save(self._savings)
 
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
         """Save what is due."""
@@ -79,7 +94,9 @@ class ParameterSaver(Callback):
         chosen, number = path, 1
         while block["keep_old_files"] and chosen.exists() and chosen not in self._own:
             chosen, number = path.with_name(f"{path.stem}_{number}{path.suffix}"), number + 1
-        self._own.add(chosen)
+        if chosen not in self._own:
+            self._own.add(chosen)
+            write_json(self._record, {"files": sorted(map(str, self._own))})
         return chosen
 
 

@@ -9,6 +9,7 @@ from recombine.config import MethodConfig
 from recombine.criteria import Performance
 from recombine.data import SlowView
 from recombine.errors import RecombineError
+from recombine.evaluate import Evaluation
 from recombine.kmeans import SAMPLE_LIMIT
 from recombine.objective import LossValue
 from recombine.state import RunState
@@ -36,6 +37,11 @@ class TextLog(Callback):
         self._uses_k_means = _uses_k_means(config)
         self.emit(f'Method "{config.name}", seed {config.seed}, on {device}; files in {folder}')
 
+    def run_resumed(self, config: MethodConfig, device: str, folder: Path) -> None:
+        """Say that the method goes on."""
+        self.run_started(config, device, folder)
+        self.emit("Going on from the last checkpoint")
+
     def dataset_started(self, dataset: DatasetView) -> None:
         """Name the dataset and its size, and what is unusual about its batches."""
         config, untrained = dataset.config, dataset.untrained
@@ -57,6 +63,19 @@ class TextLog(Callback):
         self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {length}')
         self._stages, self._notes_told = [], 0
         self._tell_stages(phase, state)
+
+    def phase_resumed(self, phase: PhaseView, state: RunState) -> None:
+        """Say where the phase goes on."""
+        iteration = state.clock.iteration
+        self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}" goes on after iteration {iteration}')
+        self._stages, self._notes_told = phase.stages(state.clock), len(phase.notes)
+
+    def phase_reused(self, phase: PhaseView, state: RunState, seconds: float) -> None:
+        """Say that the phase need not be trained."""
+        self.emit(
+            f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}" is taken from a run that agrees up to its '
+            f"end; its training took {seconds:.1f} s there"
+        )
 
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
         """Report the losses whose interval is due, and stages that change."""
@@ -87,7 +106,8 @@ class TextLog(Callback):
             self.emit(f'Dataset "{name}": no assignments yet')
         elif evaluation.scores is None:
             used = int(evaluation.clusters.bincount().count_nonzero())
-            self.emit(f'Dataset "{name}": {scored.num_samples} samples in {used} clusters, no labels to score against')
+            words = f"{scored.num_samples} samples in {used} clusters, no labels to score against"
+            self.emit(f'Dataset "{name}": {words}{_label_free_in_words(evaluation)}')
         else:
             self.emit(f'Final performance on dataset "{name}": {evaluation.scores}')
 
@@ -132,7 +152,13 @@ def _slow_view_in_words(view: SlowView, batch_size: int) -> str:
 def _in_words(performance: Performance | None) -> str:
     if performance is None:
         return "no assignments yet"
-    words = [str(performance.scores) if performance.scores is not None else "no labels to score against"]
+    words = [str(performance.scores)]
+    if performance.scores is None:
+        words = [f"no labels to score against{_label_free_in_words(performance)}"]
     if performance.reassignment_ratio is not None:
         words.append(f"reassigned {performance.reassignment_ratio:.6g}")
     return ", ".join(words)
+
+
+def _label_free_in_words(found: Performance | Evaluation) -> str:
+    return f"; {found.label_free}" if found.label_free is not None else ""

@@ -1,5 +1,6 @@
 """Datasets: finding one, checking that it is complete, decoding it once into tensors."""
 
+import hashlib
 import importlib
 import inspect
 import math
@@ -7,7 +8,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -78,6 +79,24 @@ class Samples:
             raise TypeError("samples of unequal shapes are no tensor")
         return self.values
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the shapes, types and values of the samples; labels have their own."""
+        found = hashlib.sha256()
+        tensors = self.values if self.is_ragged else [self.tensor()]
+        for tensor in tensors:
+            _hash(found, tensor)
+        return found.hexdigest()
+
+    @cached_property
+    def labels_digest(self) -> str | None:
+        """SHA-256 of the labels, or None where there are none."""
+        if self.labels is None:
+            return None
+        found = hashlib.sha256()
+        _hash(found, self.labels)
+        return found.hexdigest()
+
     def take(self, index: Tensor) -> Tensor | list[Tensor]:
         """Return copies of the samples at ``index (B,)``, on the CPU."""
         if not isinstance(self.values, Tensor):
@@ -99,6 +118,14 @@ class Samples:
             raise DataError(f"index_of_first_sample_to_use ({start}) is above index_of_last_sample_to_use ({end})")
         labels = None if self.labels is None else self.labels[start : end + 1]
         return replace(self, values=self.values[start : end + 1], labels=labels)
+
+
+def _hash(found: "hashlib._Hash", values: Tensor) -> None:
+    """Add the shape, the type and the values ``(N, ...)`` of a tensor to a hash, a block at a time."""
+    found.update(f"{tuple(values.shape)} {values.dtype}".encode())
+    rows = max(1, _CHECKED_AT_ONCE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):
+        found.update(values[start : start + rows].contiguous().numpy().tobytes())
 
 
 class Source(ABC):

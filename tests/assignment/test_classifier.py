@@ -114,6 +114,18 @@ def test_the_first_evaluation_of_a_phase_begins_a_new_history():
     assert [mapping.name for mapping in strategy.chosen()] == ["two"]
 
 
+def test_a_new_phase_before_its_first_evaluation_survives_in_the_state():
+    strategy, _ = _world("highest_average_acc")
+    _record(strategy, one=[0.9] * 3, two=[0.1] * 3, three=[0.0] * 3)
+    strategy.update(Clock("b", 0, 0, 1))
+    other, _ = _world("highest_average_acc")
+    other.load_state_dict(strategy.state_dict())
+    other.update(Clock("b", 1, 0, 1))
+    assert [mapping.name for mapping in other.chosen()] == ["one"]
+    _record(other, one=[0.5] * 3, two=[0.6] * 3, three=[0.0] * 3)
+    assert [mapping.name for mapping in other.chosen()] == ["two"]
+
+
 def test_the_history_survives_in_the_state():
     strategy, _ = _world("highest_last_acc")
     other, _ = _world("highest_last_acc")

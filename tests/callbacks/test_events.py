@@ -5,11 +5,12 @@ import time
 import pytest
 import torch
 
+from recombine.callbacks.base import Callback
 from recombine.callbacks.events import EventFile
 from recombine.datasets.base import Samples
-from recombine.errors import DivergedError
+from recombine.errors import DivergedError, RecombineError
 from recombine.objective import LossValue
-from tests.runs import made, method, train
+from tests.runs import config_of, made, method, train
 
 
 def _events(tmp_path, description, samples=None, error=None):
@@ -32,16 +33,12 @@ def test_one_line_for_each_event(tmp_path):
     assert all(started <= event["time"] <= time.time() for event in events)
     place = {"dataset": "made", "phase": "training"}
     scores = trained.scored[0].evaluation.scores.as_dict()
+    label_free = trained.scored[0].evaluation.label_free.as_dict()
     losses = events[4]["losses"]
     assert losses.keys() == {"reconstruction"}
     first, last = events[3], events[5]
     assert [_without_time(event) for event in events] == [
-        {
-            "event": "run_started",
-            "method": "tiny",
-            "seed": 7,
-            "device": f"cpu ({torch.get_num_threads()} threads)",
-        },
+        {"event": "run_started", "method": "tiny", "seed": 7, "device": f"cpu ({torch.get_num_threads()} threads)"},
         {"event": "dataset_started", "dataset": "made", "num_samples": 23},
         {"event": "phase_started", **place, "iteration": 0},
         {
@@ -49,6 +46,7 @@ def test_one_line_for_each_event(tmp_path):
             **place,
             "iteration": 2,
             "scores": first["scores"],
+            "label_free": first["label_free"],
             "reassignment_ratio": None,
         },
         {"event": "losses", **place, "iteration": 3, "losses": losses},
@@ -57,13 +55,15 @@ def test_one_line_for_each_event(tmp_path):
             **place,
             "iteration": 4,
             "scores": scores,
+            "label_free": label_free,
             "reassignment_ratio": last["reassignment_ratio"],
         },
         {"event": "phase_ended", **place, "iteration": 4, "reason": "4 iterations are done", "notes": []},
-        {"event": "dataset_scored", "dataset": "made", "scores": scores, "oracle": []},
+        {"event": "dataset_scored", "dataset": "made", "scores": scores, "label_free": label_free, "oracle": []},
         {"event": "run_ended", "error": None},
     ]
     assert first["scores"].keys() == {"acc", "nmi", "ari"}
+    assert first["label_free"].keys() == label_free.keys()
     assert 0 <= last["reassignment_ratio"] <= 1
 
 
@@ -74,10 +74,12 @@ def test_losses_without_an_interval_are_kept_every_hundred_iterations(tmp_path):
 
 def test_unlabelled_data_have_no_scores(tmp_path):
     described = method(phase={"performance_evaluation_interval": 5})
-    _, events = _events(tmp_path, described, {"made": Samples(made().values)})
+    trained, events = _events(tmp_path, described, {"made": Samples(made().values)})
     by_kind = {event["event"]: event for event in events}
     assert by_kind["evaluation"]["scores"] is None
     assert by_kind["dataset_scored"]["scores"] is None
+    label_free = trained.scored[0].evaluation.label_free.as_dict()
+    assert by_kind["evaluation"]["label_free"] == by_kind["dataset_scored"]["label_free"] == label_free
 
 
 def test_before_there_are_assignments_there_is_nothing_to_score(tmp_path):
@@ -89,7 +91,7 @@ def test_before_there_are_assignments_there_is_nothing_to_score(tmp_path):
     described = method(phase={"performance_evaluation_interval": 5}, cluster_assignment_strategy=strategy)
     _, events = _events(tmp_path, described)
     evaluation = next(event for event in events if event["event"] == "evaluation")
-    assert (evaluation["scores"], evaluation["reassignment_ratio"]) == (None, None)
+    assert (evaluation["scores"], evaluation["label_free"], evaluation["reassignment_ratio"]) == (None, None, None)
 
 
 def test_reasons_to_distrust_are_kept(tmp_path):
@@ -115,3 +117,57 @@ def test_numbers_that_json_does_not_know_are_null(tmp_path, bad):
     train(method(phase={"exit_criteria": {"iterations": 1}}), [Faulty(path)])
     events = [json.loads(line) for line in path.read_text().splitlines()]
     assert [event["losses"] for event in events if event["event"] == "losses"] == [{"l": None}]
+
+
+# --- runs that go on ----------------------------------------------------------------------------------------------
+
+
+def test_what_came_after_a_checkpoint_is_cut_off(tmp_path):
+    events = EventFile(tmp_path / "events.jsonl")
+    train(method(), [events])
+    state, text = events.state_dict(), events.path.read_text()
+    assert state["size"] == len(text.encode())
+    events.append('{"event": "later"}\n{"half of a li')
+    again = EventFile(events.path)
+    again.load_state_dict(json.loads(json.dumps(state)))
+    assert events.path.read_text() == text
+    assert again.state_dict() == state
+    assert again.of_phase() == events.of_phase()
+
+
+def test_the_lines_of_a_phase_are_those_since_it_began(tmp_path):
+    events, found = EventFile(tmp_path / "events.jsonl"), []
+
+    class Listener(Callback):
+        def phase_ended(self, phase, state, reason):
+            found.append([json.loads(line)["event"] for line in events.of_phase().splitlines()])
+
+    described = method(name="tïny", phase={"performance_evaluation_interval": 5})
+    described["phases"].append({**method()["phases"][0], "name": "secönd", "order": 1})
+    train(described, [events, Listener()])
+    assert found == [["phase_started", "evaluation", "phase_ended"], ["phase_started", "phase_ended"]]
+
+
+def test_a_history_that_lost_something_is_no_history(tmp_path):
+    events = EventFile(tmp_path / "events.jsonl")
+    train(method(), [events])
+    state = events.state_dict()
+    for spoil in (lambda: events.path.write_bytes(events.path.read_bytes()[:-1]), events.path.unlink):
+        spoil()
+        with pytest.raises(RecombineError) as caught:
+            events.load_state_dict(state)
+        assert str(caught.value) == (
+            f"{events.path} was cut: the run cannot go on without its history; --fresh starts over"
+        )
+
+
+def test_going_on_writes_nothing_and_starting_begins_anew(tmp_path):
+    events = EventFile(tmp_path / "events.jsonl")
+    train(method(), [events])
+    text, config = events.path.read_text(), config_of(method())
+    events.run_resumed(config, "cpu", tmp_path)
+    events.dataset_resumed(None)
+    events.phase_resumed(None, None)
+    assert events.path.read_text() == text
+    events.run_started(config, "cpu", tmp_path)
+    assert [json.loads(line)["event"] for line in events.path.read_text().splitlines()] == ["run_started"]

@@ -1,11 +1,18 @@
+import json
+import tempfile
+from pathlib import Path
+
 import pytest
 import torch
 
 from recombine.callbacks.base import Callback
 from recombine.callbacks.saving import ParameterSaver
 from recombine.errors import DivergedError, ParameterFileError
+from recombine.execute import RunOptions
+from recombine.keeper import SavingOptions
 from recombine.places import Places
 from tests.runs import CLASSES, made, method, same, train
+from tests.stops import Listener, job_of, start
 
 
 def _saving(folder, interval=100, keep=False, **more):
@@ -17,9 +24,13 @@ def _encoder(folder, **options):
 
 
 def _run(tmp_path, phase, callbacks=(), description=None, samples=None):
+    """Train in a folder of its own, whose files beside the log of saved files are none."""
     described = description or method()
     described["phases"][0] |= phase
-    return train(described, [ParameterSaver(Places(tmp_path, ())), *callbacks], samples)
+    with tempfile.TemporaryDirectory() as folder:
+        trained = train(described, [ParameterSaver(Places(tmp_path, ())), *callbacks], samples, Path(folder))
+        assert [path.name for path in Path(folder).iterdir()] in ([], ["saved.json"])
+    return trained
 
 
 def _names(folder):
@@ -144,3 +155,61 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ParameterFileError, match=r"file/e.pth: cannot be written"):
         _run(tmp_path, _encoder(tmp_path / "file" / "e.pth"))
+
+
+# --- runs that go on ----------------------------------------------------------------------------------------------
+
+
+class _Killed(BaseException):
+    """Ends a run as kill -9 does: nobody is told."""
+
+
+class _Kill(Listener):
+    def __init__(self, after):
+        self.after = after
+
+    def heard(self, moment, *details):
+        if moment == "iteration_done" and details[1].clock.iteration == self.after:
+            raise _Killed
+
+
+def _described(folder, seed=0, **options):
+    return method(seed=seed, phase=_encoder(folder / "saved" / "e.pth", interval=2, **options))
+
+
+@pytest.mark.parametrize("saving", [SavingOptions(0, 0), SavingOptions(0, 1), SavingOptions(0, 3)])
+def test_a_run_that_was_killed_takes_its_own_files_for_its_own(saving, tmp_path):
+    """With old files kept as well: else its first half would stay, under the name that it was asked for."""
+    (tmp_path / "saved").mkdir()
+    options = RunOptions(saving, shares_phases=False)
+    for number, name in enumerate(("e.pth", "e_1.pth")):
+        job = job_of(_described(tmp_path, number, keep=True), tmp_path)
+        for after in (3, 4):
+            with pytest.raises(_Killed):
+                start(job, tmp_path / "logs", options=options, watchers=[_Kill(after)])
+        last = start(job, tmp_path / "logs", options=options)
+        assert json.loads((last.folder / "saved.json").read_text()) == {"files": [f"{tmp_path}/saved/{name}"]}
+        assert _names(tmp_path / "saved") == ["e.pth", "e_1.pth"][: number + 1]
+        saved = torch.load(tmp_path / "saved" / name, weights_only=True)
+        whole = train(_described(tmp_path, number)).method.mappings["encoder"].state_dict()
+        assert same(saved, whole)
+
+
+def test_started_over_a_run_keeps_the_files_of_the_one_before(tmp_path):
+    job, fresh = job_of(_described(tmp_path, keep=True), tmp_path), RunOptions(is_fresh=True)
+    for count in (1, 2):
+        start(job, tmp_path / "logs", options=fresh)
+        assert len(_names(tmp_path / "saved")) == count
+
+
+def test_a_phase_taken_from_another_run_saves_what_it_would_have(tmp_path):
+    described = _described(tmp_path, keep=True)
+    described["phases"].append({**method()["phases"][0], "name": "more", "order": 1})
+    described["cluster_assignment_strategy"]["use_centroids_during_phases"] = ["more"]
+    start(job_of(described, tmp_path), tmp_path / "logs", options=RunOptions())
+    described["phases"][1]["exit_criteria"] = {"iterations": 3}
+    second = start(job_of(described, tmp_path), tmp_path / "logs", options=RunOptions())
+    assert second.done == ["more"] * 3
+    assert _names(tmp_path / "saved") == ["e.pth", "e_1.pth"]
+    first, again = ((tmp_path / "saved" / name).read_bytes() for name in ("e.pth", "e_1.pth"))
+    assert first == again

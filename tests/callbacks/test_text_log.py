@@ -116,8 +116,12 @@ def test_data_without_labels():
     described = method(phase={"performance_evaluation_interval": 5})
     trained = train(described, samples={"made": Samples(made().values)})
     used = len(set(trained.scored[0].evaluation.clusters.tolist()))
-    assert "Evaluation after 5 iterations: no labels to score against" in trained.log
-    assert trained.log[-1] == f'Dataset "made": 23 samples in {used} clusters, no labels to score against'
+    label_free = trained.scored[0].evaluation.label_free
+    assert str(label_free).startswith("silhouette ")
+    assert "(on 23 samples, output of encoder), assignment entropy 0." in str(label_free)
+    assert f"Evaluation after 5 iterations: no labels to score against; {label_free}" in trained.log
+    words = f"23 samples in {used} clusters, no labels to score against; {label_free}"
+    assert trained.log[-1] == f'Dataset "made": {words}'
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,62 @@ def test_kinds_of_samples() -> None:
     assert Samples(list(image)).kind == "image"
     assert Samples(image.float()).kind == "tensor_image"
     assert Samples(torch.zeros(2, 5)).kind == "other"
+
+
+def _samples(values: torch.Tensor | list[torch.Tensor], labels: list[int] | None = None) -> Samples:
+    return Samples(values, torch.tensor(labels) if labels is not None else None)
+
+
+def test_equal_data_have_equal_digests() -> None:
+    values = torch.arange(24, dtype=torch.uint8).reshape(4, 1, 2, 3)
+    first, second = _samples(values, [0, 1, 0, 1]), _samples(values.clone(), [0, 1, 0, 1])
+    assert first.digest == second.digest
+    assert first.labels_digest == second.labels_digest
+    assert len(first.digest) == len(str(first.labels_digest)) == 64
+    # However they lie in memory.
+    assert _samples(values.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)).digest == first.digest
+    assert _samples(torch.cat([values, values])[:4]).digest == first.digest
+
+
+def test_data_that_differ_in_anything_have_digests_of_their_own() -> None:
+    values = torch.arange(24, dtype=torch.uint8).reshape(4, 1, 2, 3)
+    changed = values.clone()
+    changed[3, 0, 1, 2] += 1
+    others = [
+        values,
+        changed,
+        values.flip(0),
+        values[:3],
+        values.reshape(4, 1, 3, 2),
+        values.reshape(4, 6),
+        values.to(torch.int8),
+        values.float(),
+        values.double(),
+        list(values),
+        [*values[:3], values[3].reshape(1, 3, 2)],
+    ]
+    assert len({_samples(other).digest for other in others}) == len(others)
+
+
+def test_labels_are_told_apart_from_samples() -> None:
+    values = torch.arange(4.0).reshape(2, 2)
+    labelled = [_samples(values, labels) for labels in ([0, 1], [1, 0], [0, 0])]
+    assert len({samples.digest for samples in [*labelled, _samples(values)]}) == 1
+    assert len({samples.labels_digest for samples in labelled}) == 3
+    assert _samples(values).labels_digest is None
+
+
+def test_the_digest_does_not_depend_on_the_size_of_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = torch.rand(50, 3)
+    digests = {_samples(values).digest}
+    for size in (1, 7, 100):
+        monkeypatch.setattr(base, "_CHECKED_AT_ONCE", size)
+        digests.add(_samples(values.clone()).digest)
+    assert len(digests) == 1
+
+
+def test_a_digest_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = _samples(torch.rand(5, 3), [0] * 5)
+    found = samples.digest, samples.labels_digest
+    monkeypatch.delattr(base, "_hash")
+    assert (samples.digest, samples.labels_digest) == found
