@@ -1,9 +1,11 @@
-"""What checkpoints cost: the time to write one, and what a step pays while none is due.
+"""What checkpoints cost: the time to write one, what a block of steps pays for one, and a step while none is due.
 
     python -m bench.checkpoint_cost [--rounds 15] --data-root DIR
 
 ``configurations/dec_cc_hybrid/mnist_adam.json`` on MNIST, both phases: networks, Adam's memory, the targets of 60,000
-samples and the clusters of the last evaluation are in the file, which is flushed to the disk. Writes
+samples and the clusters of the last evaluation are in the file, which is flushed to the disk. Blocks of steps with one
+checkpoint take turns with blocks without: the difference is what a checkpoint costs with all that follows from it, such
+as caches that it empties. Writes
 ``bench/results/checkpoint_cost.json``; ``bench/write_reliability.py`` makes the page.
 """
 
@@ -49,6 +51,11 @@ def _measure(loop: Loop, rounds: int) -> dict[str, Any]:
         waiting, idle = _keeper(folder / "waiting", SavingOptions(_SECONDS_BETWEEN, 0)), Keeper()
         saving = alternate({"save": lambda: always.iteration_over(loop.phase)}, rounds, 1)["save"]
         steps = alternate({"step": loop.step}, rounds, _STEPS)["step"]
+        blocks = {
+            "with": _Block(loop, _keeper(folder / "blocks", SavingOptions(0, _BLOCK))),
+            "without": _Block(loop, idle),
+        }
+        turns = alternate(blocks, rounds, 1)
         calls = alternate({"on": _Calls(waiting, loop.phase), "off": _Calls(idle, loop.phase)}, rounds, 1)
         size = max(file.stat().st_size for file in (folder / "always").glob("*.pt"))
     step = statistics.median(steps)
@@ -58,6 +65,11 @@ def _measure(loop: Loop, rounds: int) -> dict[str, Any]:
         "slowest_save_seconds": max(saving),
         "share_of_a_minute": statistics.median(saving) / _SECONDS_BETWEEN,
         "largest_share_of_a_minute": max(saving) / _SECONDS_BETWEEN,
+        "blocks": {
+            "steps": _BLOCK,
+            "seconds": machine.spreads(turns),
+            "extra_seconds": machine.spread([one - other for one, other in zip(*turns.values(), strict=True)]),
+        },
         "step_seconds": step,
         "share_of_a_step_on": statistics.median(calls["on"]) / _CALLS / step,
         "share_of_a_step_off": statistics.median(calls["off"]) / _CALLS / step,
@@ -69,6 +81,18 @@ def _keeper(folder: Path, options: SavingOptions) -> FileKeeper:
     folder.mkdir()
     events = EventFile(folder / "events.jsonl")
     return FileKeeper(Checkpoints(folder, "0"), options, None, Interruption(_nowhere), events, [], _nowhere)
+
+
+class _Block:
+    """Some steps, each followed by what a run does after it; the keeper of one that saves is due once."""
+
+    def __init__(self, loop: Loop, keeper: Keeper) -> None:
+        self.loop, self.keeper = loop, keeper
+
+    def __call__(self) -> None:
+        for _ in range(_BLOCK):
+            self.loop.step()
+            self.keeper.iteration_over(self.loop.phase)
 
 
 class _Calls:

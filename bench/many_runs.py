@@ -153,7 +153,8 @@ class Batch:
         digits = machine.digits()
         torch.manual_seed(0)
         layers = (torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 8))
-        torch.save(torch.nn.Sequential(*layers).state_dict(), self.folder / "given.pth")
+        state = {f"layers.{name}": value for name, value in torch.nn.Sequential(*layers).state_dict().items()}
+        torch.save(state, self.folder / "given.pth")
         images, labels = np.asarray(digits.values).reshape(-1, 64), np.asarray(digits.labels)
         np.savez(self.folder / "table.npz", features=images.astype("float32"), labels=labels)
 
@@ -298,6 +299,7 @@ def _nights(batch: Batch) -> dict[str, Any]:
     night = [_night(batch, "with all that happens", first, batch.ways)]
     _check_causes(batch)
     causes = _causes(batch)
+    batch.restore()
     before = run_digests(batch)
     night.append(_night(batch, "started again", batch.start(), WAYS))
     resumed = changed(before, run_digests(batch))
@@ -307,7 +309,6 @@ def _nights(batch: Batch) -> dict[str, Any]:
     before = run_digests(batch)
     night.append(_night(batch, "started once more", batch.start(), WAYS))
     batch.check("started once more, it computes nothing", changed(before, run_digests(batch)) == set())
-    batch.restore()
     night.append(
         _night(batch, "with `--retry-failed`, all mended but the NaN", batch.start("--retry-failed"), WAYS[:1])
     )

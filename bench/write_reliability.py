@@ -75,7 +75,7 @@ def _checkpoint_cost() -> list[str]:
     return [
         "## What checkpoints cost\n",
         f"`configurations/dec_cc_hybrid/mnist_adam.json` on {found['samples']:,} samples of MNIST. {_machine(found)} "
-        "The bar is 2 % of the time for one checkpoint a minute. Each is flushed to the disk before it gets its name.\n",
+        "The bar is 2 % of the time for one checkpoint a minute. Each is flushed to the disk before it is named.\n",
         table(head, rows),
     ]
 

@@ -26,7 +26,7 @@ from recombine.places import Places
 from recombine.preflight import Preflight
 from recombine.problems import Finding, Problem, file_problem, has_errors, printable
 from recombine.results import Result
-from recombine.run_folder import BusyRunError
+from recombine.run_folder import TRACEBACK, BusyRunError
 from recombine.seeds import Seeds
 
 NOT_RUN = "not run"
@@ -235,7 +235,7 @@ def run_one(job: Job, options: BatchOptions, report: Report) -> Outcome:
         text = traceback_of(error)
         report.failure(text)
         with suppress(OSError):
-            write_text(result.folder / "traceback.txt", text)
+            write_text(result.folder / TRACEBACK, text)
     return Outcome(job.title, (), result, result.error)
 
 

@@ -69,9 +69,9 @@ class Checkpoints:
                 self._useless |= {file} if file.is_file() else set()
         return None
 
-    def clear(self) -> None:
-        """Remove all checkpoints."""
-        for file in self._files():
+    def keep_last(self) -> None:
+        """Remove all but the newest: of a finished run, nobody goes on from another."""
+        for file in self._files()[:-1]:
             file.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:

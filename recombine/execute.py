@@ -27,7 +27,16 @@ from recombine.logs import Emit, Log, LogOptions
 from recombine.loop import Run, run_method
 from recombine.result_files import RESULT
 from recombine.results import Result, Status, read_result, write_result
-from recombine.run_folder import CHECKPOINTS, CONFIGURATION, ENVIRONMENT, SHARED, RunFolder, claimed, read_json
+from recombine.run_folder import (
+    CHECKPOINTS,
+    CONFIGURATION,
+    ENVIRONMENT,
+    SHARED,
+    TRACEBACK,
+    RunFolder,
+    claimed,
+    read_json,
+)
 from recombine.shared_phases import SharedPhases, phase_keys
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -138,7 +147,8 @@ class _Attempt:
         """Write down where the run happens; one that goes on gets the threads it had, as its bits depend on them."""
         path, device = self.folder.path, self.engine.describe()
         before = torch.get_num_threads()
-        (path / RESULT).unlink(missing_ok=True)
+        for left in (RESULT, TRACEBACK):
+            (path / left).unlink(missing_ok=True)
         known = read_json(path / ENVIRONMENT)
         if self.folder.is_new or known is None:
             write_json(path / CONFIGURATION, self.job.config.resolved)

@@ -1,11 +1,12 @@
 """Many runs at once: each in a process of its own, with its share of cores and GPUs."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,12 +17,14 @@ import torch
 from recombine.batch import NOT_RUN, BatchOptions, Outcome, Report, run_batch
 from recombine.board import Board, Row
 from recombine.environment import usable_processors
+from recombine.errors import RecombineError
+from recombine.files import write_json
 from recombine.interruption import InterruptedRunError, Interruption
 from recombine.job import Job
 from recombine.logs import check_log_places
 from recombine.result_files import RESULT
 from recombine.results import Result, Status, read_result, write_result
-from recombine.run_folder import generation_of, read_json
+from recombine.run_folder import CONFIGURATION, RunFolder, claimed, generation_of, read_json
 from recombine.shared_phases import phase_keys
 from recombine.unfinished import changed_since
 from recombine.worker import Message, Order, work
@@ -101,7 +104,8 @@ class Launcher:
                 self._signal(interruption.number)
             self._start(waiting, rows)
             for ended in self._look():
-                outcomes[ended.position] = outcome = _outcome(ended, interruption.number)
+                # A run that could not write its own result has one written here, so that nothing is lost.
+                outcomes[ended.position] = outcome = _outcome(ended, interruption.number, self.options.log.log_dir)
                 ended.row.end(outcome)
                 if outcome.error is not None and not self.options.resume_on_error:
                     waiting.clear()
@@ -235,29 +239,50 @@ def _gpu_of(slot: int) -> str | None:
     return names[slot % len(names)].strip()
 
 
-def _outcome(run: _Running, number: int | None) -> Outcome:
+def _outcome(run: _Running, number: int | None, log_dir: Path) -> Outcome:
     """Return what became of a run that ended; a process that ended without a word failed.
 
     Args:
         run: The run.
         number: The signal that ends the batch, or None.
+        log_dir: Where the runs' folders are.
     """
-    title, folder = run.job.title, run.folder
-    if run.outcome is not None:
-        return run.outcome
+    title, told = run.job.title, run.outcome
+    if told is not None and (told.result is not None or told.is_busy):
+        return told
+    if told is not None:
+        return _noted(run, log_dir, told.error or "it ended without a word", "failed", None)
     number = number if number is not None and run.process.exitcode == -number else None
-    error = f"its process {_end_in_words(run.process.exitcode)}"
-    if folder is None:
-        return Outcome(title, error=error if number is None else NOT_RUN, signal=number)
+    if run.folder is None and number is not None:
+        return Outcome(title, error=NOT_RUN, signal=number)
     # What stood there before was removed when the run started: it ended well, but could not say so any more.
-    found = read_json(folder / RESULT)
-    if found is not None:
-        result = read_result(found, folder, title)
+    found = read_json(run.folder / RESULT) if run.folder is not None else None
+    if run.folder is not None and found is not None:
+        result = read_result(found, run.folder, title)
         return Outcome(title, (), result, result.error, number)
-    result = _crashed(run.job, folder, error, "failed" if number is None else "interrupted")
-    with contextlib.suppress(OSError):
-        write_result(result, run.job.config, {})
-    return Outcome(title, (), result, error, number)
+    error = f"its process {_end_in_words(run.process.exitcode)}"
+    return _noted(run, log_dir, error, "failed" if number is None else "interrupted", number)
+
+
+def _noted(run: _Running, log_dir: Path, error: str, status: Status, number: int | None) -> Outcome:
+    """Write the result of a run that could not do so itself, and return what became of it."""
+    job = run.job
+    try:
+        with _folder_of(run, log_dir) as folder:
+            if folder.is_new:
+                write_json(folder.path / CONFIGURATION, job.config.resolved)
+            result = _result(job, folder, error, status)
+            write_result(result, job.config, {})
+    except (OSError, RecombineError):
+        return Outcome(job.title, error=error, signal=number)
+    return Outcome(job.title, (), result, error, number)
+
+
+def _folder_of(run: _Running, log_dir: Path) -> AbstractContextManager[RunFolder]:
+    """Return the folder of a run: the one it told, else the one that it would have claimed."""
+    if run.folder is not None:
+        return nullcontext(RunFolder(run.folder, generation_of(run.folder)))
+    return claimed(log_dir, run.job.description, datetime.now())
 
 
 def _end_in_words(exit_code: int | None) -> str:
@@ -268,15 +293,15 @@ def _end_in_words(exit_code: int | None) -> str:
     return f"ended without a result (exit status {exit_code})"
 
 
-def _crashed(job: Job, folder: Path, error: str, status: Status) -> Result:
+def _result(job: Job, folder: RunFolder, error: str, status: Status) -> Result:
     return Result(
         job.config.name,
         job.title,
         job.config.seed,
         status,
-        folder,
+        folder.path,
         error=error,
         identity=job.identity.digest(),
-        generation=generation_of(folder),
+        generation=folder.generation,
         overrides=job.overrides,
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 from recombine.config import MethodConfig
 from recombine.dataset_result import DatasetResult, read_dataset_result
 from recombine.environment import PACKAGES, package_version
+from recombine.errors import RecombineError
 from recombine.files import write_json
 from recombine.identity import RESULTS_VERSION, config_hash
 from recombine.keeper import Reused
@@ -88,7 +89,17 @@ def read_result(found: Mapping[str, Any], folder: Path, source: str) -> Result:
         found: The content of its ``result.json``.
         folder: The run's folder.
         source: The method file, with the changes of the command line.
+
+    Raises:
+        RecombineError: Something is missing.
     """
+    try:
+        return _read(found, folder, source)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecombineError(f"{folder / RESULT} is not whole; --fresh runs the method again") from error
+
+
+def _read(found: Mapping[str, Any], folder: Path, source: str) -> Result:
     status = found["status"] if found["status"] in get_args(Status) else "interrupted"
     return Result(
         found["method"],

@@ -15,7 +15,7 @@ from recombine.files import safe_name, write_json
 from recombine.identity import Identity
 from recombine.result_files import DESCRIPTION, LOCK, RESULT
 
-CONFIGURATION, ENVIRONMENT = "config.json", "environment.json"
+CONFIGURATION, ENVIRONMENT, TRACEBACK = "config.json", "environment.json", "traceback.txt"
 CHECKPOINTS, SHARED = "checkpoints", "shared"
 _DIGITS = 8
 _SECONDS_FOR_LOG_DIR = 60

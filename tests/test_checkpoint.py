@@ -64,11 +64,14 @@ def test_where_there_is_none_there_is_none(tmp_path):
     assert Checkpoints(tmp_path / "nowhere", "me").latest() is None
 
 
-def test_all_are_removed_and_nothing_else(tmp_path):
-    checkpoints = _saved(tmp_path)
+def test_only_the_last_is_kept_of_a_finished_run_and_nothing_else_removed(tmp_path):
+    checkpoints = _saved(tmp_path, 3)
+    newest = checkpoints.latest()
     (tmp_path / "mine.pt").write_text("")
-    checkpoints.clear()
-    assert _files(tmp_path) == [tmp_path / "mine.pt"]
+    checkpoints.keep_last()
+    assert len(_files(tmp_path)) == 2
+    assert (tmp_path / "mine.pt").exists()
+    assert checkpoints.latest() == newest
 
 
 # --- what is passed over ------------------------------------------------------------------------------------------

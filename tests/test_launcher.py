@@ -198,7 +198,8 @@ def test_a_process_that_ends_without_a_word_is_a_failure_with_a_cause(play, code
     scripts = {"early": [code], "late": [Message("started", folder), at(), code], "fine": [at(), at(), done("fine")]}
     _, played = play(scripts)
     early, late, fine = played.outcomes
-    assert (early.status, early.error, early.result, early.signal) == ("failed", error, None, None)
+    assert (early.status, early.error, early.signal) == ("failed", error, None)
+    assert content_of(early.result.folder)["error"] == error
     assert (late.status, late.error, late.result.folder) == ("failed", error, folder)
     assert fine.status == "finished"
     written_down = content_of(folder)
@@ -402,7 +403,7 @@ def strange(monkeypatch):
 
 
 def _batch(folder, options):
-    """Return the jobs of five methods: two with two seeds, and three that fail in different ways."""
+    """Return five jobs: two of a sweep over a second phase around three that fail in different ways."""
     folder.mkdir()
     second = {**small()["phases"][0], "name": "second", "order": 1}
     fine = {"/phases/0/exit_criteria/iterations": 6, "/phases/1": second}
@@ -417,8 +418,8 @@ def _batch(folder, options):
     report = Report(said.append, said.append, said.append)
     rates = combinations(["/phases/1/optimizers/0/lr=0.01,0.02"])
     files = sorted(file for file in folder.iterdir() if file.stem != "fine")
-    jobs = check_jobs([folder / "fine.json"], rates, options, report, parse_seeds("2"))
-    return [*jobs[:2], *check_jobs(files, [()], options, report), *jobs[2:]]
+    first, last = check_jobs([folder / "fine.json"], rates, options, report)
+    return [first, *check_jobs(files, [()], options, report), last]
 
 
 def _left(outcomes):
@@ -430,31 +431,28 @@ def _left(outcomes):
 
 
 def test_runs_in_processes_are_those_of_one_after_the_other(tmp_path, strange):
-    said = []
+    said, kept = [], SavingOptions(0, 0)
     report = Report(said.append, said.append, said.append)
-    options = BatchOptions(LogOptions(tmp_path / "logs"), resume_on_error=True, run=RunOptions(SavingOptions(0, 0)))
+    options = BatchOptions(LogOptions(tmp_path / "logs"), resume_on_error=True, run=RunOptions(kept))
     jobs = _batch(tmp_path / "methods", options)
     outcomes = list(run_all(jobs, options, report, 2))
-    assert [outcome.status for outcome in outcomes] == [*["finished"] * 2, *["failed"] * 3, *["finished"] * 2]
-    bug, diverging, killed = outcomes[2:5]
+    first, bug, diverging, killed, last = outcomes
+    assert [outcome.status for outcome in outcomes] == ["finished", "failed", "failed", "failed", "finished"]
     assert bug.error == "KeyError: 'bug'"
     assert "a loss became NaN or infinite" in diverging.error
     assert killed.error == "its process was ended by SIGKILL, perhaps for lack of memory"
     assert content_of(killed.result.folder)["status"] == "failed"
     (traceback,) = [text for text in said if text.startswith("Traceback")]
     assert traceback.endswith("KeyError: 'bug'\n")
-    # Each seed trains the first phase once, whichever of its two runs comes first.
-    reused = [outcome.result.reused for outcome in (*outcomes[:2], *outcomes[5:])]
-    assert sorted(map(len, reused)) == [0, 0, 1, 1]
-    alone = replace(
-        options, log=LogOptions(tmp_path / "alone"), run=RunOptions(SavingOptions(0, 0), shares_phases=False)
-    )
-    expected = list(run_batch([job for job in jobs if "fine" in job.source], alone, report))
-    assert _left([*outcomes[:2], *outcomes[5:]]) == _left(expected)
-    for mine, theirs in zip([*outcomes[:2], *outcomes[5:]], expected, strict=True):
+    # The phase that both have in common is trained by one of them.
+    assert sorted(len(outcome.result.reused) for outcome in (first, last)) == [0, 1]
+    alone = replace(options, log=LogOptions(tmp_path / "alone"), run=RunOptions(kept, shares_phases=False))
+    expected = list(run_batch([jobs[0], jobs[-1]], alone, report))
+    assert _left([first, last]) == _left(expected)
+    for mine, theirs in zip((first, last), expected, strict=True):
         assert mine.result.datasets["Digits"].scores == theirs.result.datasets["Digits"].scores
     again = list(run_batch(jobs, options, report))
-    assert [outcome.result.is_earlier for outcome in again] == [True] * 7
+    assert [outcome.result.is_earlier for outcome in again] == [True] * 5
     assert _left(again) == _left(outcomes)
 
 
