@@ -27,6 +27,7 @@ _PHASES = ("pretraining", "finetuning")
 _SECONDS_BETWEEN = 60
 _WARM_STEPS = 5
 _STEPS = 5
+_BLOCK = 10
 _CALLS = 20_000
 
 
