@@ -1,6 +1,6 @@
 """Shuffle all labels, and see whether a parameter moves by a bit.
 
-    python -m bench.labels [--data-root DIR] [--iterations 30] [--samples 2000] [--seed 0]
+    python -m bench.labels [--data-root DIR] [--iterations 30] [--samples 1500] [--seed 0]
 
 Every shipped configuration runs three times, with its phases and intervals shortened and evaluations within each phase:
 with the labels of its datasets, with the same labels shuffled, and shuffled otherwise. Parameters (with centroids and
@@ -16,7 +16,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ _COUNTS = (
     (re.compile(r"(_interval|_iterations_per_value|^start_at_iterations?|^warm_up_iterations)$"), 0.2),
     (re.compile(r"^train_for_iterations$"), 0.2),
 )
+_NOT_HERE = "was not found complete"
 _CONTROLS: dict[str, dict[str, Any]] = {
     "exit criterion on ACC": {"/phases/[finetuning]/exit_criteria/performance_evaluation_acc_gt": 0.3},
     "learning rate that follows ACC": {
@@ -76,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path, default=os.environ.get("RECOMBINE_DATA_ROOT"))
     parser.add_argument("--iterations", type=int, default=30, help="iterations of every phase")
-    parser.add_argument("--samples", type=int, default=2000, help="samples of every dataset")
+    parser.add_argument("--samples", type=int, default=1500, help="samples of every dataset")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffling")
     arguments = parser.parse_args()
     files = sorted(_CONFIGURATIONS.glob("*/*.json"))
@@ -99,7 +100,7 @@ def _row(path: Path, more: Mapping[str, Any], arguments: argparse.Namespace) -> 
         options = _options(Path(name), arguments.data_root)
         job, problems = prepare(load_file(path, overrides), options, {})
         if job is None:
-            return {**row, "skipped": "; ".join(str(problem) for problem in problems)}
+            return {**row, "skipped": _absence(problems)}
         draws = torch.Generator().manual_seed(arguments.seed)
         jobs = [job, shuffled(job, draws), shuffled(job, draws)]
         given, *others = [_outcome(job, options) for job in jobs]
@@ -113,6 +114,14 @@ def _row(path: Path, more: Mapping[str, Any], arguments: argparse.Namespace) -> 
         "same_clusters": all(other.clusters == given.clusters for other in others),
         "same_scores": any(other.scores == given.scores for other in others),
     }
+
+
+def _absence(problems: Sequence[Problem]) -> str:
+    """Return why a configuration is left out: its data are not here. Anything else ends the script."""
+    texts = [str(problem) for problem in problems]
+    if not any(_NOT_HERE in text for text in texts):
+        raise SystemExit("\n".join(texts))
+    return "its data are not on this machine"
 
 
 def shortening(method: Mapping[str, Any], iterations: int, samples: int) -> list[tuple[str, Any]]:
