@@ -1,6 +1,6 @@
 """Run 200 small runs at once, among them 20 that fail in five ways, and hold what is said of them against the truth.
 
-    python -m bench.many_runs [--fine 41] [--rounds 5]
+    python -m bench.many_runs [--fine 41] [--rounds 5] [--only-jobs]
 
 All through ``main.py DIR --jobs 2 --seeds 4 --resume-on-error``. The ways: a loss that becomes NaN; a process that is
 ended by SIGKILL; a file of parameters, and a dataset, that vanish between the check and the run; an error of ours,
@@ -277,18 +277,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fine", type=int, default=41, help="methods to which nothing happens")
     parser.add_argument("--rounds", type=int, default=5, help="turns of the comparison of one and two processes")
+    parser.add_argument(
+        "--only-jobs", action="store_true", help="only this comparison, beside what was measured before"
+    )
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         batch = Batch(folder, not can_mount(folder))
         batch.write(arguments.fine)
-        content = {"machine": machine.machine(), "can_mount": batch.can_mount, "seeds": _SEEDS, **_nights(batch)}
-        content["bits"] = _compared_with_undisturbed(batch)
-        content["jobs"] = _two_processes(batch, arguments.rounds) if arguments.rounds else None
-    content["checks"] = batch.checks
+        content = common.read("many_runs.json") if arguments.only_jobs else _all_nights(batch)
+        if arguments.rounds:
+            content["jobs"] = {"machine": machine.machine(), **_two_processes(batch, arguments.rounds)}
     common.write("many_runs.json", content)
     os.write(1, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _all_nights(batch: Batch) -> dict[str, Any]:
+    content = {"machine": machine.machine(), "can_mount": batch.can_mount, "seeds": _SEEDS, **_nights(batch)}
+    return {**content, "bits": _compared_with_undisturbed(batch), "jobs": None, "checks": batch.checks}
 
 
 def _nights(batch: Batch) -> dict[str, Any]:
