@@ -29,7 +29,7 @@ from recombine.shared_phases import phase_keys
 from recombine.unfinished import changed_since
 from recombine.worker import Message, Order, work
 
-_PRELOADED = ["recombine.worker", "sklearn.cluster", "sklearn.metrics", "scipy.optimize"]
+_PRELOADED = ["recombine.preloaded"]
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_TO_LEAVE = 5.0
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
