@@ -72,7 +72,7 @@ class Place(Callback):
     def iteration_done(self, phase: PhaseView, state: RunState, losses: Sequence[LossValue]) -> None:
         """Note the iteration, and whether an evaluation follows."""
         interval = phase.config.performance_evaluation_interval
-        follows = interval is not None and state.clock.iteration % interval == 0
+        follows = interval is not None and state.clock.is_due(interval)
         self._note(f"{phase.config.name}: {'evaluation' if follows else 'training'}", state)
 
     def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:

@@ -1,6 +1,10 @@
 """Time within a phase: one frozen value that everything annealed, cyclic or staged is a function of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+#: Time between two events: iterations, or ``{"epochs": n}``.
+Interval = int | Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,12 @@ class Clock:
     iteration: int
     epoch: int
     iterations_per_epoch: int
+
+    def is_due(self, interval: Interval) -> bool:
+        """Tell whether the iterations that are complete, if any, are a multiple of ``interval``."""
+        if not isinstance(interval, int):
+            interval = interval["epochs"] * self.iterations_per_epoch
+        return self.iteration % interval == 0
 
     def advanced(self) -> "Clock":
         """Return the clock after one more iteration."""

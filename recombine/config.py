@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from recombine.assignment.centroids import CentroidOptions
+from recombine.clock import Interval
 from recombine.subschemas import properties, resolve
 
 Block = Mapping[str, Any]
@@ -86,7 +87,7 @@ class PhaseConfig:
     order: float
     enabled: bool
     exit_criteria: Block
-    performance_evaluation_interval: int | None
+    performance_evaluation_interval: Interval | None
     load_mapping_parameters: tuple[Block, ...]
     save_mapping_parameters: tuple[Block, ...]
     save_centroids: tuple[Block, ...]

@@ -26,6 +26,20 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
         return torch.addmm(norms, left, right.T, alpha=-2).clamp_min(0)
 
 
+def sums_of_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sum ``(K, D)`` and the number ``(K,)``, of the same type, of the points that are nearest to each y.
+
+    The order of the sums is that of a matrix product, so that the same points give the same bits.
+
+    Args:
+        x: Points ``(B, D)``.
+        y: Points ``(K, D)``, K >= 1. Of several that are equally near, the first counts.
+    """
+    distances = squared_distances(x, y)
+    members = torch.zeros_like(distances).scatter_(1, distances.argmin(1, keepdim=True), 1)
+    return members.T @ x.to(members.dtype), members.sum(0)
+
+
 def _full_precision(device_type: str) -> AbstractContextManager[object]:
     """Switch autocast off where it is on; the meta device, on which shapes are planned, does not know it."""
     if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):

@@ -23,13 +23,17 @@ def k_means(features: Tensor, num_clusters: int, num_restarts: int, seed: int) -
     Raises:
         DivergedError: Some feature is NaN or infinite.
     """
-    points = features.detach()
-    if not all(bool(extreme.isfinite()) for extreme in points.aminmax()):
-        raise DivergedError("k-means cannot work on features that are NaN or infinite: the feature extractor diverged")
-    points = sampled(points, seed).float()
+    require_numbers(features)
+    points = sampled(features.detach(), seed).float()
     if points.device.type == "cpu" or points.nelement() < _LEAST_ON_ACCELERATOR:
         return _by_scikit_learn(points.cpu(), num_clusters, num_restarts, seed).to(features.device)
     return best_centres(points, num_clusters, num_restarts, generator(seed, "k-means"))
+
+
+def require_numbers(features: Tensor) -> None:
+    """Raise DivergedError if one of ``features (N, D)`` is NaN or infinite."""
+    if not all(bool(extreme.isfinite()) for extreme in features.detach().aminmax()):
+        raise DivergedError("k-means cannot work on features that are NaN or infinite: the feature extractor diverged")
 
 
 def sampled(points: Tensor, seed: int) -> Tensor:

@@ -182,7 +182,7 @@ def train_step(phase: Phase) -> list[LossValue]:
 def evaluate_if_due(run: Run, phase: Phase, view: PhaseView) -> None:
     """Evaluate at multiples of the phase's interval."""
     interval, state = phase.config.performance_evaluation_interval, phase.state
-    if interval is None or state.clock.iteration % interval != 0:
+    if interval is None or not state.clock.is_due(interval):
         return
     performance = phase.evaluate()
     for callback in run.callbacks:

@@ -43,7 +43,7 @@ class Normalizer:
         if isinstance(value, list):
             inner = items(found)
             return [self.normalize(item, inner, f"{pointer}/{position}") for position, item in enumerate(value)]
-        if isinstance(value, float) and value.is_integer() and annotation(found, "type") == "integer":
+        if isinstance(value, float) and value.is_integer() and _are_whole(annotation(found, "type")):
             return int(value)
         return value
 
@@ -80,6 +80,11 @@ class Normalizer:
                 written[name] = key
         self.renamed |= {f"{pointer}/{escaped(name)}": key for name, key in written.items() if name != key}
         return {name: value[key] for name, key in written.items()}
+
+
+def _are_whole(types: str | list[str] | None) -> bool:
+    """Tell whether a schema's ``type`` says that numbers are whole numbers."""
+    return types is not None and "integer" in ([types] if isinstance(types, str) else types)
 
 
 def _replace_identifier(value: JsonObject, found: list[Subschema]) -> None:

@@ -93,10 +93,10 @@ class Phase:
         options = self.centroid_options
         if options is None:
             return
-        centroids, iteration = self.state.method.require_centroids(), self.state.clock.iteration
+        centroids, clock = self.state.method.require_centroids(), self.state.clock
         points = partial(self.features_of, centroids.extractor)
         with self._placing_divergence():
-            changed = centroid_source.recalculate(centroids, options, points, self._centroid_seed, iteration)
+            changed = centroid_source.recalculate(centroids, options, points, self._centroid_seed, clock)
         self.state.centroids_changed = changed
 
     def evaluate(self) -> Performance | None:

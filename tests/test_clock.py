@@ -18,3 +18,16 @@ def test_advances_iteration_by_iteration_and_epoch_by_epoch():
 def test_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Clock("training", 0, 0, 3).iteration = 1
+
+
+@pytest.mark.parametrize(
+    ("interval", "due"),
+    [
+        (1, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (4, [0, 4, 8]),
+        ({"epochs": 1}, [0, 3, 6, 9]),
+        ({"epochs": 2}, [0, 6]),
+    ],
+)
+def test_intervals_count_iterations_or_epochs(interval, due):
+    assert [i for i in range(10) if Clock("training", i, i // 3, 3).is_due(interval)] == due

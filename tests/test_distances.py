@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from recombine.distances import squared_distances
+from recombine.distances import squared_distances, sums_of_nearest
 
 
 def broadcast(x, y):
@@ -67,3 +67,20 @@ def test_takes_the_wider_type_also_under_autocast(low, high):
 def test_shapes_can_be_planned_on_the_meta_device():
     x, y = torch.empty(7, 5, device="meta"), torch.empty(3, 5, device="meta")
     assert squared_distances(x, y).shape == (7, 3)
+
+
+def test_sums_of_the_nearest_equal_those_one_by_one(points):
+    x, y = (point.detach() for point in points)
+    sums, counts = torch.zeros(3, 5, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for row in x:
+        nearest = min(range(3), key=lambda k: (row - y[k]).norm().item())
+        sums[nearest] += row
+        counts[nearest] += 1
+    found = sums_of_nearest(x, y)
+    torch.testing.assert_close(found[0], sums)
+    assert torch.equal(found[1], counts)
+
+
+def test_of_equally_near_points_the_first_counts():
+    sums, counts = sums_of_nearest(torch.tensor([[0.0], [0.0], [6.0]]), torch.tensor([[1.0], [-1.0], [9.0]]))
+    assert (sums.tolist(), counts.tolist()) == ([[0.0], [0.0], [6.0]], [2, 0, 1])

@@ -237,6 +237,13 @@ def test_evaluating_changes_no_bit(interval):
     assert same(evaluated.bits(), expected)
 
 
+def test_evaluations_may_come_by_epochs():
+    trained = train(rich(phase={"performance_evaluation_interval": {"epochs": 2}}))  # epochs of four iterations
+    evaluations = [line.split(":")[0] for line in trained.log if "Evaluation after" in line]
+    assert evaluations == ["Evaluation after 8 iterations"]
+    assert same(trained.bits(), train(rich()).bits())
+
+
 def test_reporting_losses_changes_no_bit():
     description = rich()
     for pattern in description["phases"][0]["design_patterns"]:

@@ -1,5 +1,7 @@
 import copy
 
+import pytest
+
 from recombine.normalize import Doubled, Normalizer
 from recombine.subschemas import Subschema, root_schema
 from tests.methods import rich, small
@@ -107,6 +109,12 @@ def test_two_aliases_of_one_name_are_noted_as_well():
 def test_a_key_that_is_an_alias_of_another_and_a_property_itself_stays():
     schema = {"properties": {"a": {"x-aliases": ["b"]}, "b": {}}}
     assert spelt_out({"b": 1}, schema) == {"b": 1}
+
+
+@pytest.mark.parametrize(("types", "whole"), [("integer", True), (["object", "integer"], True), ("number", False)])
+def test_whole_numbers_become_integers_where_integers_are_asked_for(types, whole):
+    found = spelt_out({"a": 2.0}, {"properties": {"a": {"type": types}}})["a"]
+    assert isinstance(found, int) is whole
 
 
 def test_what_no_schema_describes_passes_unchanged():

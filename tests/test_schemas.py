@@ -159,6 +159,7 @@ def test_centroid_similarity_always_needs_phases_that_use_centroids():
     [
         ({"centroid_initialization_strategy": "load_from_file"}, "centroid_file_path"),
         ({"centroid_recalculation_strategy": "classical_clustering"}, "centroid_recalculation_interval"),
+        ({"centroid_recalculation_strategy": "means_of_assigned_samples"}, "centroid_recalculation_interval"),
     ],
 )
 def test_choices_need_what_belongs_to_them(option, missing):
@@ -196,6 +197,22 @@ def test_criteria_on_performance_need_an_evaluation_interval():
     assert phase(exit_criteria={"iterations": 5, "epochs": 2}) == []
     assert phase(exit_criteria=criteria) == ["'performance_evaluation_interval' is a required property"]
     assert phase(exit_criteria=criteria, performance_evaluation_interval=5) == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "found"),
+    [
+        (5, []),
+        ({"epochs": 2}, []),
+        (0, ["0 is less than the minimum of 1"]),
+        ({"epochs": 0}, ["0 is less than the minimum of 1"]),
+        ({}, ["{} should be non-empty"]),
+        ({"epoch": 2}, ["Additional properties are not allowed ('epoch' was unexpected)"]),
+        ("2 epochs", ["'2 epochs' is not of type 'integer', 'object'"]),
+    ],
+)
+def test_an_interval_counts_iterations_or_epochs(interval, found):
+    assert phase(performance_evaluation_interval=interval) == found
 
 
 def test_a_phase_needs_an_exit_and_a_known_one():

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recombine.distances import squared_distances
+from recombine.clock import Clock, Interval
+from recombine.distances import squared_distances, sums_of_nearest
 from recombine.errors import ParameterFileError
-from recombine.kmeans import k_means
+from recombine.kmeans import k_means, require_numbers
 from recombine.mapping import Mapping
 from recombine.parameter_files import load_tensor
 from recombine.randomness import derive, generator
+
+_AT_INTERVALS = ("classical_clustering", "means_of_assigned_samples")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class CentroidOptions:
     centroid_recalculation_strategy: str
     centroid_recalculation_classical_clustering_method: str
     centroid_recalculation_classical_clustering_num_restarts: int
-    centroid_recalculation_interval: int | None
+    centroid_recalculation_interval: Interval | None
 
 
 class Centroids(nn.Module):
@@ -100,24 +103,39 @@ def initialize(centroids: Centroids, options: CentroidOptions, features: Callabl
 
 
 def recalculate(
-    centroids: Centroids, options: CentroidOptions, features: Callable[[], Tensor], seed: int, iteration: int
+    centroids: Centroids, options: CentroidOptions, features: Callable[[], Tensor], seed: int, clock: Clock
 ) -> bool:
-    """Move the centroids by k-means on ``features() (N, D)`` if this iteration is due for it; tell whether it was.
+    """Move the centroids by ``features() (N, D)`` if this iteration is due for it; tell whether it was.
 
-    Clusters keep their numbers: each new centroid takes the number of the old one that it is matched with.
+    Clusters keep their numbers: a centroid that k-means found takes the number of the old one that it is matched with.
 
     Raises:
         DivergedError: The features are NaN or infinite.
     """
-    interval = options.centroid_recalculation_interval
-    if options.centroid_recalculation_strategy != "classical_clustering" or interval is None:
+    interval, strategy = options.centroid_recalculation_interval, options.centroid_recalculation_strategy
+    if strategy not in _AT_INTERVALS or interval is None or clock.iteration == 0 or not clock.is_due(interval):
         return False
-    if iteration == 0 or iteration % interval != 0:
-        return False
-    restarts = options.centroid_recalculation_classical_clustering_num_restarts
-    draws = derive(seed, "centroid recalculation", iteration)
-    centroids.place(in_order_of(centroids.positions, k_means(features(), len(centroids.positions), restarts, draws)))
+    old, points = centroids.positions.detach(), features()
+    if strategy == "classical_clustering":
+        restarts = options.centroid_recalculation_classical_clustering_num_restarts
+        draws = derive(seed, "centroid recalculation", clock.iteration)
+        centroids.place(in_order_of(old, k_means(points, len(old), restarts, draws)))
+    else:
+        centroids.place(means_of_nearest(points, old))
     return True
+
+
+def means_of_nearest(points: Tensor, old: Tensor) -> Tensor:
+    """Return the mean of those of ``points (N, D)`` that each of ``old (K, D)`` is nearest to, ``(K, D)``.
+
+    This is one of Lloyd's iterations (1982). A centroid that is nearest to none stays where it is.
+
+    Raises:
+        DivergedError: Some feature is NaN or infinite.
+    """
+    require_numbers(points)
+    sums, counts = sums_of_nearest(points, old)
+    return torch.where(counts[:, None] > 0, sums / counts[:, None].clamp_min(1), old)
 
 
 def in_order_of(old: Tensor, new: Tensor) -> Tensor:

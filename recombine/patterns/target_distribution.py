@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recombine.clock import Clock
+from recombine.clock import Clock, Interval
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
 from recombine.step import Forward, Step
 
 _BLOCK_ELEMENTS = 2**22
+#: What torch calls a reduction.
+_REDUCTIONS = {"batch_mean": "batchmean", "sum": "sum"}
 
 
 class TargetDistribution(DesignPattern):
@@ -22,16 +24,17 @@ class TargetDistribution(DesignPattern):
     ::
 
         p_ik = (q_ik^2 / f_k) / sum_k' (q_ik'^2 / f_k'),   f_k = sum_i q_ik over all N samples
-        loss = 1/B sum_i sum_k p_ik ln(p_ik / q_ik),   >= 0, in nats
+        loss = 1/B sum_i sum_k p_ik ln(p_ik / q_ik),   >= 0, in nats (``sum``: without 1/B)
 
     The target p comes from the plain view in evaluation mode. It is recomputed at the start of the phase, every
     ``target_distribution_recalculation_interval`` iterations of it, and after the centroids were recalculated, and is
     constant in between. It belongs to samples, not to positions in the batch, so that shuffled data does no harm.
-    f_k is clamped away from 0. IDEC (Guo et al., IJCAI 2017) recomputes
-    every 140 iterations of 256 samples for MNIST.
+    f_k is clamped away from 0. IDEC (Guo et al., IJCAI 2017) recomputes every 140 iterations of 256 samples for MNIST.
+    The code of Aljalbout et al. 2018 (arXiv 1801.07648) recomputes once per epoch, and sums over batches of 100.
 
     Args:
-        target_distribution_recalculation_interval: Iterations, >= 1.
+        target_distribution_recalculation_interval: Iterations, >= 1, or epochs.
+        reduction: ``batch_mean`` or ``sum``.
         classifier: The mapping that gives the soft assignments q; None: the method's strategy does.
         batch_augmentation: The view whose assignments are drawn to the target.
     """
@@ -39,25 +42,27 @@ class TargetDistribution(DesignPattern):
     def __init__(
         self,
         *,
-        target_distribution_recalculation_interval: int,
+        target_distribution_recalculation_interval: Interval,
+        reduction: str,
         classifier: Mapping | None,
         batch_augmentation: str,
     ) -> None:
         self.target_distribution_recalculation_interval = target_distribution_recalculation_interval
+        self.reduction = reduction
         self.classifier = classifier
         self.batch_augmentation = batch_augmentation
         self._target: Tensor | None = None
 
     def before_step(self, step: Step) -> None:
         """Recompute the target ``(N, K)`` if it is time."""
-        due = step.clock.iteration % self.target_distribution_recalculation_interval == 0
+        due = step.clock.is_due(self.target_distribution_recalculation_interval)
         if due or step.centroids_changed or self._target is None:
             self._target = None  # two of them need not be held at once
             self._target = target_of(step.full_pass(self._plain_log_probs))
         self._target = self._target.to(step.index.device)
 
     def losses(self, step: Step) -> dict[str, Tensor]:
-        """Return ``target_distribution``, KL(p || q) as the mean over the batch.
+        """Return ``target_distribution``, KL(p || q) as the mean over the batch or its sum.
 
         Raises:
             RuntimeError: ``before_step`` was never called.
@@ -66,7 +71,7 @@ class TargetDistribution(DesignPattern):
             raise RuntimeError("the target distribution is computed in before_step, which was not called")
         log_probs = step.log_probs(self.batch_augmentation, self.classifier)
         target = self._target[step.index].to(log_probs.dtype)
-        return {"target_distribution": functional.kl_div(log_probs, target, reduction="batchmean")}
+        return {"target_distribution": functional.kl_div(log_probs, target, reduction=_REDUCTIONS[self.reduction])}
 
     def recording_key(self, clock: Clock) -> Hashable:
         """Return where the target lies: a recording reads that memory."""

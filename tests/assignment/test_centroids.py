@@ -6,10 +6,12 @@ from recombine.assignment.centroids import (
     Centroids,
     in_order_of,
     initialize,
+    means_of_nearest,
     read_positions,
     recalculate,
 )
 from recombine.callbacks.base import Callback
+from recombine.clock import Clock
 from recombine.errors import DivergedError, ParameterFileError
 from recombine.kmeans import k_means
 from recombine.mapping import Mapping
@@ -18,7 +20,7 @@ from recombine.randomness import derive
 from recombine.step import Step
 from tests.runs import CLASSES, made, method, same, train
 
-K_MEANS = "classical_clustering"
+K_MEANS, MEANS = "classical_clustering", "means_of_assigned_samples"
 
 
 def _centroids(clusters=3, features=2):
@@ -38,6 +40,10 @@ def _options(**changes):
         "centroid_recalculation_interval": 4,
     }
     return CentroidOptions(**{**given, **changes})
+
+
+def _at(iteration, epoch=100):
+    return Clock("training", iteration, iteration // epoch, epoch)
 
 
 def _points(count=20, features=2):
@@ -99,13 +105,13 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
 def test_only_k_means_recalculates(strategy):
     centroids = _centroids()
     options = _options(centroid_recalculation_strategy=strategy)
-    assert not recalculate(centroids, options, lambda: pytest.fail("not needed"), 0, 4)
+    assert not recalculate(centroids, options, lambda: pytest.fail("not needed"), 0, _at(4))
     assert not centroids.is_initialized
 
 
 def test_recalculates_every_interval_but_not_at_the_start():
     centroids = _centroids()
-    done = [recalculate(centroids, _options(), _points, 0, iteration) for iteration in range(10)]
+    done = [recalculate(centroids, _options(), _points, 0, _at(iteration)) for iteration in range(10)]
     assert done == [False] * 4 + [True] + [False] * 3 + [True, False]
     expected = k_means(_points(), 3, 3, derive(0, "centroid recalculation", 8))
     torch.testing.assert_close(centroids.positions.sort(0).values, expected.sort(0).values)
@@ -124,14 +130,40 @@ def test_recalculated_centroids_move_little_where_features_do():
     before = centroids.positions.detach().clone()
     for iteration in range(4, 40, 4):  # each time with other draws, and so in another order
         recalculate(
-            centroids, _options(centroid_recalculation_classical_clustering_num_restarts=9), _points, 0, iteration
+            centroids, _options(centroid_recalculation_classical_clustering_num_restarts=9), _points, 0, _at(iteration)
         )
         assert (centroids.positions - before).norm(dim=1).max() < 0.5
 
 
-def test_features_that_are_no_numbers_are_refused():
+@pytest.mark.parametrize("strategy", [K_MEANS, MEANS])
+def test_features_that_are_no_numbers_are_refused(strategy):
+    options = _options(centroid_recalculation_strategy=strategy)
     with pytest.raises(DivergedError, match="NaN or infinite"):
-        recalculate(_centroids(), _options(), lambda: _points() * torch.nan, 0, 4)
+        recalculate(_centroids(), options, lambda: _points() * torch.nan, 0, _at(4))
+
+
+def test_an_interval_may_count_epochs():
+    options = _options(centroid_recalculation_interval={"epochs": 2})
+    assert [i for i in range(12) if recalculate(_centroids(), options, _points, 0, _at(i, epoch=3))] == [6]
+
+
+def test_means_are_those_of_the_samples_that_a_centroid_is_nearest_to():
+    centroids, points = _centroids(), _points()
+    old = torch.tensor([[0.0, 0.0], [1.0, 1.0], [50.0, 50.0]])
+    centroids.place(old)
+    assert recalculate(centroids, _options(centroid_recalculation_strategy=MEANS), _points, 0, _at(4))
+    members = [[], [], []]
+    for point in points:
+        members[min(range(3), key=lambda k: (point - old[k]).norm().item())].append(point)
+    assert [len(own) > 0 for own in members] == [True, True, False]
+    expected = [torch.stack(own).mean(0) if own else old[k] for k, own in enumerate(members)]
+    torch.testing.assert_close(centroids.positions.detach(), torch.stack(expected))
+
+
+def test_means_do_not_move_the_centres_of_k_means():
+    """They are where Lloyd's iterations came to rest."""
+    centres = k_means(_points(200), 3, 5, 0)
+    torch.testing.assert_close(means_of_nearest(_points(200), centres), centres, rtol=1e-4, atol=1e-4)
 
 
 def test_distances_are_squared():
@@ -179,9 +211,12 @@ def test_centroids_stay_where_nobody_moves_them(strategy):
     assert _moves(listener.positions) == []
 
 
-def test_a_run_recalculates_at_its_interval():
-    _, listener = _run(centroid_recalculation_strategy=K_MEANS, centroid_recalculation_interval=2)
-    assert _moves(listener.positions) == [3, 5]  # before the third and the fifth iteration
+@pytest.mark.parametrize("strategy", [K_MEANS, MEANS])
+@pytest.mark.parametrize(("interval", "moves"), [(2, [3, 5]), ({"epochs": 1}, [5])])
+def test_a_run_recalculates_at_its_interval(strategy, interval, moves):
+    """Before the third and the fifth iteration; an epoch has four."""
+    _, listener = _run(centroid_recalculation_strategy=strategy, centroid_recalculation_interval=interval)
+    assert _moves(listener.positions) == moves
 
 
 def test_centroids_are_placed_on_entering_the_first_phase_that_uses_them_and_kept():

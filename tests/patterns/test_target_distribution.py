@@ -17,9 +17,12 @@ from tests.patterns.world import (
 BLOCK = {"pattern": "target_distribution", "target_distribution_recalculation_interval": 3}
 
 
-def pattern_of(interval=1):
+def pattern_of(interval=1, reduction="batch_mean"):
     return TargetDistribution(
-        target_distribution_recalculation_interval=interval, classifier=None, batch_augmentation="plain"
+        target_distribution_recalculation_interval=interval,
+        reduction=reduction,
+        classifier=None,
+        batch_augmentation="plain",
     )
 
 
@@ -60,6 +63,61 @@ def test_target_pinned():
     torch.testing.assert_close(target_of(q.log()), expected)
 
 
+def random_log_probs(rows=40, clusters=5, seed=0):
+    draws = torch.Generator().manual_seed(seed)
+    return (3 * torch.randn(rows, clusters, generator=draws, dtype=torch.float64)).log_softmax(1)
+
+
+def divergence(log_probs, target_from=None, reduction="batch_mean"):
+    """Return the loss of log soft assignments against the target of ``target_from``, by default their own."""
+    step = GivenAssignments(plain=log_probs, whole=log_probs if target_from is None else target_from)
+    pattern = pattern_of(reduction=reduction)
+    pattern.before_step(step)
+    return pattern.losses(step)["target_distribution"]
+
+
+def test_rows_of_the_target_sum_to_one():
+    torch.testing.assert_close(target_of(random_log_probs()).sum(1), torch.ones(40, dtype=torch.float64))
+
+
+def test_one_hot_rows_are_their_own_target():
+    one_hot = torch.eye(4, dtype=torch.float64)[torch.tensor([0, 1, 1, 3, 0])]
+    torch.testing.assert_close(target_of(one_hot.log()), one_hot, rtol=0, atol=0)
+
+
+def test_equal_rows_are_their_own_target():
+    row = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64).expand(7, 4)
+    torch.testing.assert_close(target_of(row.log()), row)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_divergence_is_never_negative(seed):
+    own, other = random_log_probs(seed=seed), random_log_probs(seed=seed + 100)
+    assert divergence(own).item() > 0
+    assert divergence(own, other).item() > 0
+
+
+def test_the_sum_is_as_many_times_the_mean_as_there_are_samples_in_the_batch(world):
+    mean = run(world, world.build(BLOCK), index=range(6))
+    assert run(world, world.build(BLOCK | {"reduction": "sum"}), index=range(6)) == pytest.approx(6 * mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["batch_mean", "sum"])
+def test_gradients_are_those_of_finite_differences(reduction):
+    logits = random_log_probs(6, 3).clone().requires_grad_()
+    target = random_log_probs(6, 3, seed=1)
+    assert torch.autograd.gradcheck(lambda x: divergence(x.log_softmax(1), target, reduction), logits)
+
+
+def test_targets_that_underflow_to_zero_leave_loss_and_gradient_finite():
+    log_probs = torch.tensor([[0.0, -90.0, -200.0], [-200.0, 0.0, -90.0]]).log_softmax(1).requires_grad_()
+    assert (target_of(log_probs.detach().clone()) == 0).any()
+    loss = divergence(log_probs)
+    (gradient,) = torch.autograd.grad(loss, log_probs)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert torch.isfinite(gradient).all()
+
+
 def test_order_of_the_batch_does_not_matter(world):
     pattern = world.build(BLOCK)
     assert run(world, pattern, index=[3, 9, 14]) == pytest.approx(run(world, pattern, index=[14, 3, 9]), rel=1e-12)
@@ -75,6 +133,18 @@ def test_recomputed_when_due(world, iteration, changed, recomputed):
     with torch.no_grad():
         world.centroids.add_(0.3)
     pattern.before_step(world.step(iteration=iteration, centroids_changed=changed))
+    assert torch.equal(before, pattern.state_dict()["target"]) is not recomputed
+
+
+@pytest.mark.parametrize(("iteration", "recomputed"), [(3, False), (5, False), (6, True), (7, False), (12, True)])
+def test_recomputed_every_so_many_epochs(world, iteration, recomputed):
+    """The epochs of the world have three iterations."""
+    pattern = world.build(BLOCK | {"target_distribution_recalculation_interval": {"epochs": 2}})
+    pattern.before_step(world.step())
+    before = pattern.state_dict()["target"].clone()
+    with torch.no_grad():
+        world.centroids.add_(0.3)
+    pattern.before_step(world.step(iteration=iteration))
     assert torch.equal(before, pattern.state_dict()["target"]) is not recomputed
 
 
