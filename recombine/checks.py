@@ -28,6 +28,7 @@ _UNREAD = {
 _CLASSIFIERS = ("feature_space_classifier", "sample_space_classifier")
 _PERFORMANCE = "performance_evaluation_"
 _LEAST_ARI = -0.5
+_BY_PATTERNS = "recalculation_by_design_pattern"
 
 
 def semantic_findings(method: JsonObject, spoilt: Collection[str] = ()) -> list[Finding]:
@@ -304,6 +305,22 @@ def _needs_soft_centroids(needs: set[str], strategy: JsonObject) -> bool:
     return "soft_assignments" in needs and strategy["type"] == "centroid_similarity"
 
 
+def _patterns_may_move_centroids(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
+    chosen = method["cluster_assignment_strategy"].get("centroid_recalculation_strategy", _BY_PATTERNS)
+    rivals = [optimizer["name"] for optimizer in phase["optimizers"] if optimizer["optimizes_centroids"]]
+    for place, pattern in enabled_patterns(phase, pointer):
+        if "centroids_that_it_may_move" not in needs_of(pattern):
+            continue
+        if chosen != _BY_PATTERNS:
+            message = f'the pattern moves the centroids, but the strategy has "{chosen}" for that'
+            remedy = f'Set "centroid_recalculation_strategy" to "{_BY_PATTERNS}".'
+            yield Finding("RC106", message, remedy, f"{place}/centroid_update")
+        elif rivals:
+            message = f'both the pattern and optimizer "{rivals[0]}" move the centroids'
+            remedy = 'Set "optimizes_centroids" to false, or "centroid_update" to "none".'
+            yield Finding("RC106", message, remedy, f"{place}/centroid_update", is_warning=True)
+
+
 def _batches_suffice(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
     for place, pattern in enabled_patterns(phase, pointer):
         smallest = registry.patterns()[pattern["pattern"]].smallest_batch
@@ -345,6 +362,7 @@ _PHASE_CHECKS: dict[Callable[[JsonObject, JsonObject, str], Iterator[Finding]], 
     _losses_are_minimised: (),
     _rivals_have_groups_of_their_own: (),
     _needs_are_met: (_STRATEGY, _MAPPINGS),
+    _patterns_may_move_centroids: (_STRATEGY,),
     _batches_suffice: (_DATASETS,),
     _schedulers_listen: (),
 }

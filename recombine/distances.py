@@ -1,4 +1,4 @@
-"""Squared Euclidean distances between two sets of points."""
+"""Euclidean distances between two sets of points, and which are the nearest."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -24,6 +24,21 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
         left, right = x.to(dtype) - origin, y.to(dtype) - origin
         norms = left.square().sum(1, keepdim=True) + right.square().sum(1)
         return torch.addmm(norms, left, right.T, alpha=-2).clamp_min(0)
+
+
+def euclidean_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Return the Euclidean distances ``(B, K)`` between ``x (B, D)`` and ``y (K, D)``, not squared.
+
+    They are computed from the differences: where two points nearly coincide, the root of what the matrix product of
+    :func:`squared_distances` leaves would have a gradient of noise. Where they do coincide, the gradient is 0.
+
+    Args:
+        x: Points ``(B, D)``.
+        y: Points ``(K, D)``.
+    """
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    with _full_precision(x.device.type):
+        return torch.cdist(x.to(dtype), y.to(dtype), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def sums_of_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ OPEN_SETS = {
     "assignment_strategies": ("assignment", registry.strategies, {"base", "centroids"}),
 }
 #: What a pattern may import of the package: maths, networks, and what it sees of an iteration.
-OPEN_TO_PATTERNS = {"clock", "contrast", "decoding", "distances", "errors", "mapping", "patterns.base", "step"}
+OPEN_TO_PATTERNS = {"clock", "contrast", "decoding", "distances", "errors", "mapping", "modes", "patterns.base", "step"}
 #: Who imports modules by name, each only names of files in the package's own folders.
 IMPORT_BY_NAME = {"recombine/__init__.py", "recombine/registry.py", "recombine/datasets/base.py"}
 IMPORT_BY_NAME |= {"recombine/views/base.py", "recombine/torchvision_import.py"}

@@ -344,6 +344,45 @@ def test_patterns_get_what_they_need(block, strategy, problem):
     assert found(small(changes)) == ([] if problem is None else [f"error {problem}"])
 
 
+@pytest.mark.parametrize(
+    ("strategy", "optimizes", "problem"),
+    [
+        (CENTROIDS, False, None),
+        (
+            {**CENTROIDS, "centroid_recalculation_strategy": "fixed_centroids"},
+            False,
+            f"error RC106 at {PATTERN}/centroid_update: the pattern moves the centroids, but the strategy has "
+            '"fixed_centroids" for that. Set "centroid_recalculation_strategy" to "recalculation_by_design_pattern".',
+        ),
+        (
+            CENTROIDS,
+            True,
+            f'warning RC106 at {PATTERN}/centroid_update: both the pattern and optimizer "Adam_0" move the centroids. '
+            'Set "optimizes_centroids" to false, or "centroid_update" to "none".',
+        ),
+        (
+            {**small()["cluster_assignment_strategy"]},
+            False,
+            f'error RC404 at {PATTERN}/pattern: the pattern needs centroids, and phase "training" has none. '
+            'Name the phase in "use_centroids_during_phases" of the strategy.',
+        ),
+    ],
+)
+def test_nobody_else_moves_the_centroids_that_a_pattern_moves(strategy, optimizes, problem):
+    block = {
+        "pattern": "reinforcement",
+        "loss_type": "l2",
+        "sample_selection_criterion": "all_samples",
+        "cluster_selection_criterion": "nearest_centroid",
+        "sample_representation": "feature_representation",
+        "cluster_representation": "centroid",
+        "centroid_update": "running_means",
+    }
+    changes = {PATTERN: block, STRATEGY: strategy, f"{OPTIMIZER}/optimizes_centroids": optimizes}
+    changes[f"{OPTIMIZER}/trained_mapping_names"] = ["encoder"]
+    assert found(small(changes)) == ([] if problem is None else [problem])
+
+
 def test_needs_depend_on_options():
     reinforcement = {
         "pattern": "reinforcement",

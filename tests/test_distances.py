@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from recombine.distances import squared_distances, sums_of_nearest
+from recombine.distances import euclidean_distances, squared_distances, sums_of_nearest
 
 
 def broadcast(x, y):
@@ -67,6 +67,27 @@ def test_takes_the_wider_type_also_under_autocast(low, high):
 def test_shapes_can_be_planned_on_the_meta_device():
     x, y = torch.empty(7, 5, device="meta"), torch.empty(3, 5, device="meta")
     assert squared_distances(x, y).shape == (7, 3)
+
+
+def test_euclidean_distances_are_the_roots_of_squared_ones(points):
+    torch.testing.assert_close(euclidean_distances(*points), broadcast(*points).sqrt())
+    found = torch.autograd.grad(euclidean_distances(*points).square().sum(), points)
+    expected = torch.autograd.grad(broadcast(*points).sum(), points)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_euclidean_distances_take_the_wider_type(points):
+    assert euclidean_distances(points[0].float(), points[1]).dtype == torch.float64
+
+
+@pytest.mark.parametrize(("offset", "length"), [(1e-3, 1), (1e-6, 1), (0, 0)])
+def test_near_a_point_the_gradient_of_the_distance_is_no_noise(offset, length):
+    """In single precision, in which a squared distance by a matrix product would have lost the difference."""
+    x = torch.tensor([[10 + offset, -20.0, 30.0]], requires_grad=True)
+    y = torch.tensor([[10.0, -20.0, 30.0], [9.0, 9.0, 9.0]])
+    (gradient,) = torch.autograd.grad(euclidean_distances(x, y)[0, 0], x)
+    assert gradient.norm().item() == pytest.approx(length)
 
 
 def test_sums_of_the_nearest_equal_those_one_by_one(points):

@@ -160,6 +160,13 @@ def test_recalculated_centroids_and_annealing_reach_the_recording():
     assert (tracer.count, tracer.repeated) == (1, ITERATIONS - 3)
 
 
+def test_centroids_that_a_pattern_moves_after_each_step_reach_the_recording():
+    running = {**REINFORCEMENT, "centroid_update": "running_means", "centroid_update_initial_count": 1}
+    description = _described(RECONSTRUCTION, running, optimizers=[{**SGD, "optimizes_centroids": False}])
+    tracer, _ = _compared(description)
+    assert (tracer.count, tracer.repeated) == (1, ITERATIONS - 3)
+
+
 def test_a_recorded_step_that_diverges_is_noticed():
     description = _described(RECONSTRUCTION, exit_criteria={"iterations": 60}, optimizers=[{**SGD, "lr": 1e3}])
     messages = []

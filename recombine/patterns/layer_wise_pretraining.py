@@ -1,18 +1,18 @@
 """Facilitating the training of a feature extractor by using layer-wise pretraining."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from collections.abc import Mapping as Dictionary
-from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from recombine.clock import Clock
 from recombine.decoding import in_shape_of
 from recombine.mapping import Mapping
+from recombine.modes import evaluating
 from recombine.patterns.base import DesignPattern
 from recombine.step import Step
 
@@ -98,21 +98,7 @@ class LayerWisePretraining(DesignPattern):
         names = self.encoder.layer_names
         links = self.encoder.chain()
         x = step.view(self.batch_augmentation)
-        with torch.no_grad(), _evaluating(links):
+        with torch.no_grad(), evaluating(links):
             for link in links[:-1]:
                 x = link(x)
             return self.encoder.run_layers(self.encoder.prepare(x), names[: names.index(first_layer)])
-
-
-@contextmanager
-def _evaluating(mappings: list[Mapping]) -> Iterator[None]:
-    """Put mappings in evaluation mode, then every module of them back into the mode it was in."""
-    modules: list[nn.Module] = [module for mapping in mappings for module in mapping.modules()]
-    training = [module.training for module in modules]
-    try:
-        for mapping in mappings:
-            mapping.eval()
-        yield
-    finally:
-        for module, mode in zip(modules, training, strict=True):
-            module.training = mode

@@ -1,3 +1,4 @@
+import inspect
 from itertools import product
 
 import pytest
@@ -22,7 +23,12 @@ REPRESENTATIONS = [
     ("feature_representation", "centroid", "l2"),
     ("soft_assignments", "pseudolabel", "l2"),
     ("soft_assignments", "pseudolabel", "cross_entropy"),
+    ("original_sample", "centroid_processed_by_decoder", "euclidean"),
+    ("decoder_reconstructed_sample", "centroid_processed_by_decoder", "euclidean"),
+    ("feature_representation", "centroid", "euclidean"),
+    ("soft_assignments", "pseudolabel", "euclidean"),
 ]
+OPTIONS = [name for name in inspect.signature(Reinforcement).parameters]
 BLOCK = {
     "pattern": "reinforcement",
     "loss_type": "l2",
@@ -31,6 +37,8 @@ BLOCK = {
     "sample_representation": "feature_representation",
     "cluster_representation": "centroid",
 }
+K_MEANS_LOSS = BLOCK | {"loss_type": "euclidean", "cluster_selection_criterion": "nearest_centroid"}
+RUNNING = {"centroid_update": "running_means"}
 MAPPINGS = {"associated_encoder_name": "encoder", "associated_decoder_name": "decoder"}
 THRESHOLDS = {DISTANCE: 1.5, SOFT: 0.27}
 
@@ -107,7 +115,8 @@ class Slowly:
             "centroid_processed_by_decoder": self.decoder(self.mu)[k],
             "pseudolabel": label,
         }[self.block["cluster_representation"]]
-        return ((sample - cluster) ** 2).sum()
+        squared = ((sample - cluster) ** 2).sum()
+        return squared.sqrt() if self.block["loss_type"] == "euclidean" else squared
 
 
 def assert_equal_with_gradients(world, block):
@@ -157,6 +166,45 @@ def test_deep_k_means_pinned(world):
     assert world.losses(world.build(block))["reinforcement"].item() == pytest.approx(0.9162907318741551)
 
 
+def at_origin(world, positions):
+    """Put the centroids at ``positions (K, D)``, and all features to 0."""
+    with torch.no_grad():
+        world.centroids.copy_(positions)
+        for parameter in world.mappings["encoder"].parameters():
+            parameter.zero_()
+
+
+def test_the_k_means_loss_is_the_distance_to_the_nearest_centroid(world):
+    at_origin(world, torch.tensor([[3.0, 4, 0], [0, 6, 8], [20, 0, 0], [0, 0, 7]], dtype=torch.float64))
+    assert world.losses(world.build(K_MEANS_LOSS))["reinforcement"].item() == pytest.approx(5)
+    squared = K_MEANS_LOSS | {"loss_type": "l2"}
+    assert world.losses(world.build(squared))["reinforcement"].item() == pytest.approx(25)
+
+
+@pytest.mark.parametrize("weight", ["unit", SOFT_WEIGHT])
+@pytest.mark.parametrize("clusters", ["all_clusters", "nearest_centroid"])
+def test_gradients_are_those_of_finite_differences_also_on_a_centroid(world, clusters, weight):
+    changes = {"cluster_selection_criterion": clusters, "sample_cluster_pair_loss_weighting_term": weight}
+    pattern, parameters = world.build(K_MEANS_LOSS | changes), on_a_centroid(world)
+    assert torch.autograd.gradcheck(lambda *_: world.losses(pattern)["reinforcement"], parameters)
+
+
+def test_on_a_centroid_nothing_is_pulled(world):
+    parameters = on_a_centroid(world)
+    loss = world.losses(world.build(K_MEANS_LOSS))["reinforcement"]
+    assert loss.item() == 0
+    assert not any(gradient.any() for gradient in torch.autograd.grad(loss, parameters))
+
+
+def on_a_centroid(world):
+    """Put all features on the first centroid; return the bias that they equal, and the centroids."""
+    bias, positions = world.mappings["encoder"].layer("encoder_2").bias, world.centroids
+    at_origin(world, torch.tensor([[1.0, 2, 0], [0, 0, 1], [-3, 5, 1], [4, -4, 2]], dtype=torch.float64))
+    with torch.no_grad():
+        bias.copy_(positions[0])
+    return bias, positions
+
+
 def test_the_threshold_on_distances_is_not_squared(world):
     with torch.no_grad():
         world.centroids.copy_(2 * torch.eye(4, 3, dtype=torch.float64))
@@ -192,10 +240,10 @@ def test_refuses_decoded_centroids_of_another_size(world):
 @pytest.mark.parametrize("clusters", [CLUSTER_SELECTIONS[0], CLUSTER_SELECTIONS[2]])
 @pytest.mark.parametrize("samples", ["all_samples", SOFT])
 @pytest.mark.parametrize("weight", ["unit", SOFT_WEIGHT])
-@pytest.mark.parametrize("loss", ["l2", "cross_entropy"])
+@pytest.mark.parametrize("loss", ["l2", "euclidean", "cross_entropy"])
 def test_saturated_assignments_stay_finite(clusters, samples, weight, loss):
     options = spelt_out(block_of(("soft_assignments", "pseudolabel", loss), clusters, samples, weight))
-    fields = {name: options.get(name) for name in Reinforcement.__dataclass_fields__}
+    fields = {name: options.get(name) for name in OPTIONS}
     log_probs = saturated(2, 3)
     pattern = Reinforcement(**fields | {"batch_augmentation": "plain"})
     assert_finite_with_gradient(pattern.losses(GivenAssignments(plain=log_probs)), log_probs)
@@ -205,9 +253,95 @@ def test_saturated_assignments_stay_finite(clusters, samples, weight, loss):
 def test_soft_assignments_that_equal_the_threshold_are_selected(threshold, expected):
     log_probs = torch.tensor([[0.5, 0.25, 0.25], [1.0, 1e-300, 1e-300]], dtype=torch.float64).log()
     options = spelt_out(block_of(REPRESENTATIONS[4], "all_clusters", SOFT, "unit") | {SOFT: threshold})
-    fields = {name: options.get(name) for name in Reinforcement.__dataclass_fields__}
+    fields = {name: options.get(name) for name in OPTIONS}
     pattern = Reinforcement(**fields | {"batch_augmentation": "plain"})
     assert pattern.losses(GivenAssignments(plain=log_probs))["reinforcement"].item() == pytest.approx(expected)
+
+
+def run_means(world, pattern, indices):
+    """Let the centroids follow batches of the samples ``indices``; return them, and the counts of the pattern."""
+    for index in indices:
+        pattern.after_step(world.step(index))
+    return world.centroids.detach().clone(), pattern.state_dict()["counts"].tolist()
+
+
+def means_slowly(world, indices, count):
+    """Do the same sample by sample: a batch is assigned, then each centroid takes its samples in, one at a time."""
+    positions, counts = [row.clone() for row in world.centroids.detach()], [count] * 4
+    features = world.mappings["encoder"](world.views["plain"]).detach()
+    for index in indices:
+        nearest = [min(range(4), key=lambda k, i=i: (features[i] - positions[k]).norm().item()) for i in index]
+        for i, k in zip(index, nearest, strict=True):
+            counts[k] += 1
+            positions[k] = positions[k] + (features[i] - positions[k]) / counts[k]
+    return torch.stack(positions), counts
+
+
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_running_means_equal_those_sample_by_sample(world, count):
+    indices = [range(8), [20, 3, 3, 11], range(8, 24), [5]]
+    expected = means_slowly(world, indices, count)
+    pattern = world.build(K_MEANS_LOSS | RUNNING | {"centroid_update_initial_count": count})
+    positions, counts = run_means(world, pattern, indices)
+    torch.testing.assert_close(positions, expected[0])
+    assert counts == expected[1]
+    assert count in counts  # a centroid that is nearest to none stays
+
+
+def test_running_means_from_nothing_are_the_means(world):
+    with torch.no_grad():
+        world.centroids[1:] = 1e3
+    pattern = world.build(K_MEANS_LOSS | RUNNING | {"centroid_update_initial_count": 0})
+    positions, counts = run_means(world, pattern, [range(8), range(8, 24)])
+    torch.testing.assert_close(positions[0], world.mappings["encoder"](world.views["plain"]).detach().mean(0))
+    assert counts == [24, 0, 0, 0]
+    assert (positions[1:] == 1e3).all()
+
+
+def test_running_means_start_at_a_hundred_samples(world):
+    assert spelt_out(K_MEANS_LOSS | RUNNING)["centroid_update_initial_count"] == 100
+    assert sum(run_means(world, world.build(K_MEANS_LOSS | RUNNING), [range(8)])[1]) == 4 * 100 + 8
+
+
+def test_running_means_take_the_view_of_the_pattern_in_evaluation_mode(world):
+    world.mappings["encoder"].layers.insert(2, torch.nn.Dropout(0.9))
+    world.mappings["encoder"].layer_names.insert(2, "dropout")
+    world.mappings["encoder"].train()
+    block = K_MEANS_LOSS | RUNNING | {"centroid_update_initial_count": 0, "batch_augmentation_name": "view_1"}
+    with torch.no_grad():
+        world.centroids[1:] = 1e3
+    positions, _ = run_means(world, world.build(block), [range(8)])
+    assert all(module.training for module in world.mappings["encoder"].modules())
+    expected = world.mappings["encoder"].eval()(world.views["view_1"][:8]).detach().mean(0)
+    torch.testing.assert_close(positions[0], expected)
+
+
+def test_running_means_go_on_from_their_state(world):
+    pattern, resumed = (world.build(K_MEANS_LOSS | RUNNING) for _ in range(2))
+    assert pattern.state_dict() == {}
+    run_means(world, pattern, [range(8)])
+    before = world.centroids.detach().clone()
+    resumed.load_state_dict(pattern.state_dict())
+    expected = run_means(world, pattern, [range(8, 16)])
+    with torch.no_grad():
+        world.centroids.copy_(before)
+    found = run_means(world, resumed, [range(8, 16)])
+    assert torch.equal(found[0], expected[0])
+    assert found[1] == expected[1]
+
+
+def test_without_running_means_the_centroids_stay(world):
+    before = world.centroids.detach().clone()
+    pattern = world.build(K_MEANS_LOSS)
+    pattern.after_step(world.step())
+    assert torch.equal(world.centroids, before)
+    assert pattern.state_dict() == {}
+
+
+def test_an_initial_count_goes_with_running_means_only():
+    assert errors_of(centroid_update_initial_count=3) == [("not", "centroid_update_initial_count")]
+    assert errors_of(centroid_update_initial_count=3, **RUNNING) == []
+    assert errors_of(centroid_update_initial_count=-1, **RUNNING) == [("minimum", "centroid_update_initial_count")]
 
 
 def test_options_are_frozen(world):
@@ -239,13 +373,13 @@ def test_soft_assignments_go_with_pseudolabels_only(cluster):
 
 
 def test_cross_entropy_goes_with_pseudolabels_only():
-    assert errors_of(loss_type="cross_entropy") == [("const", "loss_type")]
+    assert errors_of(loss_type="cross_entropy") == [("not", "loss_type")]
     assert errors_of(
         loss_type="cross_entropy",
         sample_representation="original_sample",
         cluster_representation="centroid_processed_by_decoder",
         **MAPPINGS,
-    ) == [("const", "loss_type")]
+    ) == [("not", "loss_type")]
 
 
 @pytest.mark.parametrize("criterion", [DISTANCE, SOFT])
@@ -270,6 +404,7 @@ def test_soft_assignments_are_between_0_and_1(threshold):
     [
         ({}, {"centroids"}),
         ({"sample_cluster_pair_loss_weighting_term": SOFT_WEIGHT}, {"centroids", "soft_assignments"}),
+        ({"centroid_update": "running_means"}, {"centroids", "centroids_that_it_may_move"}),
         (
             {"sample_representation": "soft_assignments", "cluster_representation": "pseudolabel"},
             {"soft_assignments"},
