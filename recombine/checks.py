@@ -28,6 +28,7 @@ _UNREAD = {
 _CLASSIFIERS = ("feature_space_classifier", "sample_space_classifier")
 _PERFORMANCE = "performance_evaluation_"
 _LEAST_ARI = -0.5
+_AFTER_PHASE = "k_means_after_phase"
 _BY_PATTERNS = "recalculation_by_design_pattern"
 
 
@@ -212,8 +213,9 @@ def _assigns_during(method: JsonObject, phase: JsonObject) -> bool:
     running = sorted((other for other in method["phases"] if other["enabled"]), key=lambda other: other["order"])
     names = [other["name"] for other in running]
     before = names[: names.index(phase["name"])]
-    if strategy["type"] == "k_means_after_phase":
-        return strategy["classical_clustering_in_feature_space_after_phase"] in before
+    if strategy["type"] == _AFTER_PHASE:
+        at_evaluations = "classical_clustering_in_feature_space_at_evaluations_num_restarts" in strategy
+        return at_evaluations or strategy["classical_clustering_in_feature_space_after_phase"] in before
     if strategy["type"] == "centroid_similarity":
         return bool({*before, phase["name"]} & set(strategy["use_centroids_during_phases"]))
     return True
@@ -292,9 +294,10 @@ def _needs_are_met(method: JsonObject, phase: JsonObject, pointer: str) -> Itera
     for place, pattern in enabled_patterns(phase, pointer):
         yield from _is_classifier(pattern, kinds, place)
         needs = needs_of(pattern)
-        if "soft_assignments" in needs and strategy["type"] == "k_means_after_phase":
+        if "soft_assignments" in needs and strategy["type"] == _AFTER_PHASE and not _has_centroids(strategy):
             message = "the pattern needs soft assignments, but the strategy assigns hard, after a phase"
-            yield Finding("RC404", message, 'Give "classifier_name", or take another strategy.', f"{place}/pattern")
+            remedy = 'Give "classifier_name", or give the strategy centroids by "use_centroids_during_phases".'
+            yield Finding("RC404", message, remedy, f"{place}/pattern")
         elif not centroids and ("centroids" in needs or _needs_soft_centroids(needs, strategy)):
             message = f'the pattern needs centroids, and phase "{phase["name"]}" has none'
             remedy = 'Name the phase in "use_centroids_during_phases" of the strategy.'
@@ -302,7 +305,11 @@ def _needs_are_met(method: JsonObject, phase: JsonObject, pointer: str) -> Itera
 
 
 def _needs_soft_centroids(needs: set[str], strategy: JsonObject) -> bool:
-    return "soft_assignments" in needs and strategy["type"] == "centroid_similarity"
+    return "soft_assignments" in needs and strategy["type"] in ("centroid_similarity", _AFTER_PHASE)
+
+
+def _has_centroids(strategy: JsonObject) -> bool:
+    return bool(strategy.get("use_centroids_during_phases"))
 
 
 def _patterns_may_move_centroids(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from recombine.assignment.base import Assigner
 from recombine.data import Data
 from recombine.errors import DivergedError
 from recombine.label_free import LabelFree, label_free, sample_positions
@@ -104,16 +105,23 @@ def features(method: Method, data: Data, mapping_name: str) -> Tensor:
 
 
 def evaluate(method: Method, data: Data) -> Evaluation | None:
-    """Assign every sample of a dataset and score the clusters; None if nothing is assigned yet.
+    """Assign every sample of a dataset by the method's strategy and score the clusters; None if it cannot assign yet.
+
+    Raises:
+        DivergedError: A confidence is NaN or infinite.
+    """
+    return evaluate_by(method.assignment, method, data) if method.assignment.is_ready else None
+
+
+def evaluate_by(assigner: Assigner, method: Method, data: Data) -> Evaluation:
+    """Assign every sample of a dataset and score the clusters.
 
     The scores without labels come out of the same pass, in the space of the strategy's feature extractor.
 
     Raises:
         DivergedError: A confidence is NaN or infinite.
     """
-    if not method.assignment.is_ready:
-        return None
-    columns = _Columns(method, sample_positions(data.num_samples, data.options.seed, data.name))
+    columns = _Columns(assigner, method, sample_positions(data.num_samples, data.options.seed, data.name))
     clusters, confidence, *rest = (column.cpu() for column in _full_passes(method, data, columns))
     if not torch.isfinite(confidence).all():
         raise DivergedError(f'the assignments of dataset "{data.name}" are NaN or infinite: the training diverged')
@@ -121,7 +129,7 @@ def evaluate(method: Method, data: Data) -> Evaluation | None:
     if data.labels is None:
         return Evaluation(clusters, confidence, None, label_free=unlabelled)
     labels = data.labels.numpy()
-    names = method.assignment.candidate_names
+    names = assigner.candidate_names
     candidates = {name: score(labels, column.numpy()) for name, column in zip(names, rest, strict=True)}
     return Evaluation(clusters, confidence, score(labels, clusters.numpy()), candidates, unlabelled)
 
@@ -130,11 +138,13 @@ class _Columns:
     """Computes what an evaluation is made of, batch after batch, and keeps the features of a sample of the dataset.
 
     Args:
-        method: The networks and the assignment strategy.
+        assigner: What assigns.
+        method: The networks.
         positions: Which samples' features to keep, ascending, ``(S,)``.
     """
 
-    def __init__(self, method: Method, positions: Tensor) -> None:
+    def __init__(self, assigner: Assigner, method: Method, positions: Tensor) -> None:
+        self._assigner = assigner
         self._method = method
         self._positions = positions
         self._features: list[Tensor] = []
@@ -142,10 +152,9 @@ class _Columns:
 
     def __call__(self, forward: Forward) -> list[Tensor]:
         """Return clusters, int64, confidence, float32, and the candidates' clusters, int32, each ``(B,)``."""
-        strategy = self._method.assignment
-        assignment = strategy.assign(forward)
+        assignment = self._assigner.assign(forward)
         self._keep(forward)
-        candidates = [labels.int() for labels in strategy.candidates(forward).values()]
+        candidates = [labels.int() for labels in self._assigner.candidates(forward).values()]
         return [assignment.labels.long(), assignment.confidence.float(), *candidates]
 
     def label_free(self, clusters: Tensor, confidence: Tensor) -> LabelFree:

@@ -18,8 +18,9 @@ from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import Performance
 from recombine.data import Data
 from recombine.errors import DivergedError
-from recombine.evaluate import evaluate, features, full_pass
+from recombine.evaluate import evaluate_by, features, full_pass
 from recombine.mapping import Mapping
+from recombine.metrics import clustering_accuracy
 from recombine.objective import DivergenceWatch, Objective
 from recombine.optim import OptimizerSet
 from recombine.parameter_files import load_parameters
@@ -104,12 +105,13 @@ class Phase:
         self.check_divergence()
         state = self.state
         with self._placing_divergence():
-            evaluation = evaluate(state.method, self.data)
-        if evaluation is None:
-            return None
+            assigner = state.method.assignment.at_evaluation(self.features_of)
+            if assigner is None:
+                return None
+            evaluation = evaluate_by(assigner, state.method, self.data)
         before, ratio = state.previous_clusters, None
         if before is not None:
-            ratio = float((before != evaluation.clusters).double().mean())
+            ratio = reassigned(before, evaluation.clusters, assigner.keeps_numbers)
         state.method.assignment.record(evaluation.candidates)
         state.previous_clusters = evaluation.clusters
         state.performance = Performance(evaluation.scores, ratio, evaluation.label_free)
@@ -208,6 +210,20 @@ def build_phase(
 def _context(seed: int, data: Data, state: RunState) -> StepContext:
     over_all = partial(full_pass, state.method, data)
     return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed)
+
+
+def reassigned(before: Tensor, after: Tensor, keeps_numbers: bool) -> float:
+    """Return the share of samples that changed cluster, in [0, 1].
+
+    Args:
+        before: Clusters at the evaluation before, ``(N,)``, int64, on the CPU.
+        after: Clusters now, likewise.
+        keeps_numbers: Whether a cluster has the number that it had before. Where not, clusters are matched one-to-one
+            so that the fewest samples changed.
+    """
+    if keeps_numbers:
+        return float((before != after).double().mean())
+    return 1 - clustering_accuracy(before.numpy(), after.numpy())
 
 
 def longest(config: PhaseConfig, data: Data) -> int | None:

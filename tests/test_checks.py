@@ -118,6 +118,11 @@ def test_scores_exist_after_the_phase_that_clusters_and_not_before():
     assert [text.split()[0] for text in found(with_equal_order)] == ["warning"]
 
 
+def test_scores_exist_before_where_evaluations_cluster():
+    clustering = {f"{STRATEGY}/classical_clustering_in_feature_space_at_evaluations_num_restarts": 1}
+    assert [text.split()[0] for text in found(small({LAST: second_phase(order=-1), **clustering}))] == ["warning"]
+
+
 def test_scores_exist_from_the_first_phase_with_centroids():
     later = {**CENTROIDS, "use_centroids_during_phases": ["second"]}
     assert [text.split()[0] for text in found(small({STRATEGY: later, LAST: second_phase()}))] == ["warning"]
@@ -319,9 +324,15 @@ def test_a_classifier_that_is_named_without_effect_is_a_warning():
             {"pattern": "assignment_entropy"},
             {},
             f"RC404 at {PATTERN}/pattern: the pattern needs soft assignments, but the strategy assigns hard, after a "
-            f"phase. "
-            'Give "classifier_name", or take another strategy.',
+            'phase. Give "classifier_name", or give the strategy centroids by "use_centroids_during_phases".',
         ),
+        (
+            {"pattern": "assignment_entropy"},
+            {f"{STRATEGY}/use_centroids_during_phases": ["second"]},
+            f'RC404 at {PATTERN}/pattern: the pattern needs centroids, and phase "training" has none. Name the phase '
+            'in "use_centroids_during_phases" of the strategy.',
+        ),
+        ({"pattern": "assignment_entropy"}, {f"{STRATEGY}/use_centroids_during_phases": ["training"]}, None),
         (
             {"pattern": "assignment_entropy", "classifier_name": "encoder"},
             {},

@@ -74,7 +74,7 @@ class _Script:
         self.count = 0
         self.scores, self.clusters = scores, clusters
 
-    def __call__(self, trained, data):
+    def __call__(self, assigner, trained, data):
         at, self.count = self.count, self.count + 1
         clusters = torch.zeros(data.num_samples, dtype=torch.int64)
         if self.clusters is not None:
@@ -85,7 +85,7 @@ class _Script:
 
 def _train_until(monkeypatch, criteria, **script):
     evaluate = _Script(**script)
-    monkeypatch.setattr("recombine.phase.evaluate", evaluate)
+    monkeypatch.setattr("recombine.phase.evaluate_by", evaluate)
     phase = {"exit_criteria": criteria, "performance_evaluation_interval": INTERVAL}
     trained = train(method(phase=phase))
     assert f'Phase "training" ended after {trained.lengths[0]} iterations: {trained.reasons[0]}' in trained.log

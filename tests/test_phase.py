@@ -6,7 +6,7 @@ from recombine.build import build_data, build_method
 from recombine.clock import Clock
 from recombine.errors import DivergedError, ParameterFileError
 from recombine.loop import train_step
-from recombine.phase import build_phase, enter_phase, longest
+from recombine.phase import build_phase, enter_phase, longest, reassigned
 from recombine.state import RunState
 from tests.runs import config_of, made, method
 
@@ -86,6 +86,21 @@ def test_evaluations_compare_with_the_one_before():
         phase.state.method.centroids.positions.copy_(phase.state.method.centroids.positions.roll(1, 0))
     assert phase.evaluate().reassignment_ratio == 1
     assert phase.state.performance.scores.nmi == pytest.approx(first.scores.nmi)
+
+
+@pytest.mark.parametrize(
+    ("after", "kept", "new"),
+    [
+        ([0, 0, 1, 1, 2], 0, 0),
+        ([2, 2, 0, 0, 1], 1, 0),
+        ([2, 2, 0, 1, 1], 0.8, 0.2),
+        ([0, 0, 0, 0, 0], 0.6, 0.6),
+    ],
+)
+def test_clusters_with_new_numbers_are_matched_before_they_are_compared(after, kept, new):
+    before, after = torch.tensor([0, 0, 1, 1, 2]), torch.tensor(after)
+    assert reassigned(before, after, keeps_numbers=True) == pytest.approx(kept)
+    assert reassigned(before, after, keeps_numbers=False) == pytest.approx(new)
 
 
 def test_evaluations_are_remembered_and_change_no_draw():

@@ -226,10 +226,42 @@ def _stages():
     return described
 
 
+def _running_means():
+    """Return a method whose centroids follow their samples, with k-means for every evaluation and for the labels."""
+    follow = {
+        "pattern": "reinforcement",
+        "loss_type": "euclidean",
+        "sample_selection_criterion": "all_samples",
+        "cluster_selection_criterion": "nearest_centroid",
+        "sample_representation": "feature_representation",
+        "cluster_representation": "centroid",
+        "centroid_update": "running_means",
+        "centroid_update_initial_count": 2,
+    }
+    target = {"pattern": "target_distribution", "target_distribution_recalculation_interval": {"epochs": 1}}
+    return method(
+        phase={
+            "exit_criteria": {"iterations": 11, "performance_evaluation_cluster_reassignment_ratio_lt": 0},
+            "performance_evaluation_interval": {"epochs": 1},
+            "design_patterns": [RECONSTRUCTION, follow, {**target, "reduction": "sum"}],
+            "optimizers": [{"type": "SGD", "lr": 0.01, "momentum": 0.9, "nesterov": True, **TRAINED}],
+        },
+        cluster_assignment_strategy={
+            "type": "k_means_after_phase",
+            "classical_clustering_in_feature_space_after_phase": "training",
+            "classical_clustering_in_feature_space_after_phase_num_restarts": 1,
+            "classical_clustering_in_feature_space_at_evaluations_num_restarts": 2,
+            "use_centroids_during_phases": ["training"],
+            "centroid_initialization_classical_clustering_num_restarts": 1,
+        },
+    )
+
+
 METHODS = {
     "layers that remember": _layers_that_remember,
     "rates and turns": _rates_and_turns,
     "moving centroids": _moving_centroids,
+    "running means": _running_means,
     "the last best classifier": functools.partial(_choosing, "highest_last_acc"),
     "the best classifier on average": functools.partial(_choosing, "highest_average_nmi"),
     "several datasets": _several_datasets,

@@ -150,6 +150,19 @@ def test_every_centroid_property_needs_phases_that_use_centroids(option):
     assert strategy("classifier", **option, use_centroids_during_phases=["finetuning"]) == []
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"similarity_measure": "student_t"},
+        {"gaussian_similarity_measure_inverse_temperature": {"fixed_value": 2}},
+    ],
+)
+def test_soft_assignments_beside_k_means_need_phases_that_use_centroids(option):
+    options = {"classical_clustering_in_feature_space_after_phase": "finetuning", **option}
+    assert strategy("k_means_after_phase", **options) == ["'use_centroids_during_phases' is a required property"]
+    assert strategy("k_means_after_phase", **options, use_centroids_during_phases=["finetuning"]) == []
+
+
 def test_centroid_similarity_always_needs_phases_that_use_centroids():
     assert strategy("centroid_similarity") == ["'use_centroids_during_phases' is a required property"]
 

@@ -52,7 +52,31 @@ class StrategyContext:
     uses_centroids: tuple[str, ...] = ()
 
 
-class AssignmentStrategy(nn.Module, ABC):
+class Assigner(ABC):
+    """What says which cluster each sample belongs to when a dataset is evaluated.
+
+    Attributes:
+        keeps_numbers: Whether a cluster has the same number at the next evaluation.
+    """
+
+    keeps_numbers = True
+
+    @abstractmethod
+    def assign(self, forward: Forward) -> Assignment:
+        """Return the clusters of a batch, seen in its plain view."""
+
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """Names of the alternatives that are chosen among by score; none for most."""
+        return ()
+
+    def candidates(self, forward: Forward) -> dict[str, Tensor]:
+        """Return the labels ``(B,)`` of each of the :attr:`candidate_names`."""
+        del forward
+        return {}
+
+
+class AssignmentStrategy(nn.Module, Assigner):
     """How samples get a cluster.
 
     The constructor takes the context and then exactly the options of the strategy's schema, keyword-only and without
@@ -74,6 +98,15 @@ class AssignmentStrategy(nn.Module, ABC):
         best = log_probs.max(1)
         return Assignment(best.indices, best.values.exp(), log_probs)
 
+    def at_evaluation(self, features: Callable[[Mapping], Tensor]) -> Assigner | None:
+        """Return what assigns at an evaluation during a phase, or None where nothing does yet.
+
+        Nothing that training or later evaluations depend on may change by it. ``features`` gives a mapping's output on
+        the dataset, ``(N, D)``.
+        """
+        del features
+        return self if self.is_ready else None
+
     def update(self, clock: Clock) -> None:
         """Take up the time of the phase before an iteration; what is annealed is a pure function of it."""
         del clock
@@ -85,16 +118,6 @@ class AssignmentStrategy(nn.Module, ABC):
     def recording_key(self) -> Hashable | None:
         """Return what decides :meth:`log_probs` beside tensors that keep their memory; None: it cannot be recorded."""
         return None
-
-    @property
-    def candidate_names(self) -> tuple[str, ...]:
-        """Names of the alternatives that the strategy chooses among by score; none for most strategies."""
-        return ()
-
-    def candidates(self, forward: Forward) -> dict[str, Tensor]:
-        """Return the labels ``(B,)`` of each of the :attr:`candidate_names`."""
-        del forward
-        return {}
 
     def record(self, scores: Dictionary[str, Scores]) -> None:
         """Take up the scores of the candidates at an evaluation during a phase."""
