@@ -5,9 +5,9 @@ from collections.abc import Mapping as Dictionary
 from typing import Any
 
 from recombine.mapping import Mapping
-from recombine.subschemas import Subschema, annotation, expand, properties
+from recombine.subschemas import Subschema, annotation, expand, items, properties
 
-_NAMED = re.compile(r"_name(?=$|_\d+$)")
+_NAMED = re.compile(r"_name(s?)(?=$|_\d+$)")
 
 
 def pattern_options(schema: Subschema) -> dict[str, tuple[str, list[Subschema]]]:
@@ -15,14 +15,14 @@ def pattern_options(schema: Subschema) -> dict[str, tuple[str, list[Subschema]]]
 
     Keys that belong to somebody else (``x-owner``) and the identifier are no options. Of keys that name a mapping or
     a view, the parameter has no ``_name``: ``encoder_name`` is ``encoder``, ``batch_augmentation_name_1`` is
-    ``batch_augmentation_1``.
+    ``batch_augmentation_1``, and ``mapping_names``, a list, is ``mappings``.
     """
     options = {}
     for key, schemas in properties(expand([schema], {})).items():
         found = expand(schemas, None)
         if key != "pattern" and annotation(found, "x-owner") is None:
-            named = annotation(found, "x-ref") in ("mapping", "view")
-            options[_NAMED.sub("", key) if named else key] = (key, found)
+            named = _refers_to(found) in ("mapping", "view")
+            options[_NAMED.sub(r"\1", key) if named else key] = (key, found)
     return options
 
 
@@ -42,7 +42,13 @@ def pattern_arguments(
     arguments = {}
     for parameter, (key, found) in pattern_options(schema).items():
         value = block.get(key)
-        if annotation(found, "x-ref") == "mapping" and value is not None:
-            value = mappings[value]
+        if _refers_to(found) == "mapping" and value is not None:
+            value = mappings[value] if isinstance(value, str) else tuple(mappings[name] for name in value)
         arguments[parameter] = value
     return arguments
+
+
+def _refers_to(found: list[Subschema]) -> str | None:
+    """Return what kind of thing an option, or each item of its list, is the name of; None where it is no name."""
+    kind: str | None = annotation(found, "x-ref") or annotation(expand(items(found), None), "x-ref")
+    return kind

@@ -14,6 +14,8 @@ SCHEMA = Subschema(
             "encoder_name": {"x-ref": "mapping"},
             "classifier_name": {"$ref": "../common.json#/$defs/classifier_name"},
             "batch_augmentation_name_1": {"x-ref": "view"},
+            "mapping_names": {"type": "array", "items": {"x-ref": "mapping"}},
+            "layer_names": {"type": "array", "items": {"x-ref": "layer"}},
             "file_name": {"type": "string"},
             "own_weight": {"x-owner": "objective"},
             "ignored": {"x-owner": "ignored"},
@@ -29,18 +31,28 @@ def test_options_lose_the_keys_of_others_and_the_suffix_of_references():
         "classifier": "classifier_name",
         "batch_augmentation": "batch_augmentation_name",
         "batch_augmentation_1": "batch_augmentation_name_1",
+        "mappings": "mapping_names",
+        "layer_names": "layer_names",
         "file_name": "file_name",
     }
 
 
 def test_arguments_resolve_mappings_and_give_none_for_what_is_absent():
     encoder = object()
-    block = {"pattern": "x", "encoder_name": "e", "batch_augmentation_name": "plain", "loss_weight": 2}
+    block = {
+        "pattern": "x",
+        "encoder_name": "e",
+        "mapping_names": ("e", "e"),
+        "batch_augmentation_name": "plain",
+        "loss_weight": 2,
+    }
     assert pattern_arguments(SCHEMA, block, {"e": encoder}) == {
         "encoder": encoder,
         "classifier": None,
         "batch_augmentation": "plain",
         "batch_augmentation_1": None,
+        "mappings": (encoder, encoder),
+        "layer_names": None,
         "file_name": None,
     }
 

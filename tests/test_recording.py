@@ -43,6 +43,10 @@ BLOCKS = {
     "assignment_statistics": [{"pattern": "assignment_statistics", **VIEWS}],
     "assignment_entropy": [{"pattern": "assignment_entropy", **ONE}, {"pattern": "assignment_entropy"}],
     "target_distribution": [{"pattern": "target_distribution", "target_distribution_recalculation_interval": 6}],
+    "parameter_regularization": [
+        {"pattern": "parameter_regularization", "mapping_names": ["encoder", "decoder"]},
+        RECONSTRUCTION,
+    ],
     "layer_wise_pretraining": [
         {
             "pattern": "layer_wise_pretraining",

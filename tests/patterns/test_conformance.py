@@ -14,7 +14,7 @@ from recombine.checks import losses_of
 from recombine.pattern_arguments import pattern_options
 from recombine.patterns.base import DesignPattern
 from recombine.step import Batch
-from recombine.subschemas import annotation, expand, properties
+from recombine.subschemas import annotation, expand, items, properties
 from tests.patterns.world import World, schema_errors, spelt_out
 
 ROOT = schemas.root().parent
@@ -172,7 +172,9 @@ def _has_gradient(module):
 
 def _named_mappings(block):
     known = properties(expand([registry.patterns()[spelt_out(block)["pattern"]].subschema], block))
-    return {block[key] for key, found in known.items() if key in block and _is_mapping(found)}
+    one = {block[key] for key, found in known.items() if key in block and _is_mapping(found)}
+    lists = [block[key] for key, found in known.items() if key in block and _is_mapping(items(expand(found, None)))]
+    return one.union(*lists)
 
 
 def _is_mapping(found):
