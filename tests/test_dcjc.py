@@ -1,4 +1,4 @@
-"""Clustering with Deep Learning (Aljalbout et al. 2018) from JSON alone: what either loss makes of a pretrained space."""
+"""Clustering with Deep Learning (Aljalbout et al. 2018) from JSON alone: what either loss makes of features."""
 
 import json
 from pathlib import Path
