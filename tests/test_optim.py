@@ -299,8 +299,8 @@ def test_a_falling_loss_keeps_the_rate(monkeypatch):
 def test_a_plateau_of_a_score_lowers_the_rate(monkeypatch):
     values = iter([0.5, 0.6, 0.6, 0.7, 0.1])
     monkeypatch.setattr(
-        "recombine.phase.evaluate",
-        lambda method, data: Evaluation(
+        "recombine.phase.evaluate_by",
+        lambda assigner, method, data: Evaluation(
             torch.zeros(data.num_samples), torch.ones(data.num_samples), Scores(next(values), 0, 0)
         ),
     )
