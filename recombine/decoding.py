@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from recombine.errors import NetworkError
-from recombine.mapping import Mapping
+from recombine.mapping import Mapping, Switches
 
 
 def decode(decoder: Mapping, features: Tensor, source: Mapping) -> Tensor:
@@ -13,10 +13,14 @@ def decode(decoder: Mapping, features: Tensor, source: Mapping) -> Tensor:
         decoder: The last mapping to apply; its prior mappings, up to ``source``, are applied before it.
         features: Features ``(B, ...)`` as ``source`` puts them out.
         source: The mapping whose feature space the features lie in.
+
+    Raises:
+        NetworkError: A layer reverses a pooling layer of the source: nobody knows where the maxima stood.
     """
     chain, given = decoder.chain(), source.output_in_words
+    switches: Switches = {}
     for link in chain[chain.index(source) + 1 :] if source in chain else chain:
-        features, given = link(features, given), link.output_in_words
+        features, given = link(features, given, switches), link.output_in_words
     return features
 
 

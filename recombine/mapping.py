@@ -1,8 +1,11 @@
 """Mappings: the trainable networks of a method."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Dictionary
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +18,30 @@ _NOT_THE_FILE = (torch.OutOfMemoryError, torch.AcceleratorError)
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError)
 
 TensorFunction = Callable[[Tensor], Tensor]
+
+
+class LayerPlace(NamedTuple):
+    """A layer of a mapping, by their names."""
+
+    mapping: str
+    layer: str
+
+
+class Switch(NamedTuple):
+    """Where a pooling layer found its maxima.
+
+    Attributes:
+        indices: For each maximum its position among the values of its channel, ``(B, C, ...)``, int64.
+        size: What the layer pooled, without batch and channels.
+    """
+
+    indices: Tensor
+    size: tuple[int, ...]
+
+
+#: Where maxima stood in the pooling layers that a batch went through. They belong to one pass of one batch.
+Switches = dict[LayerPlace, Switch]
+_NO_UNPOOLING: Dictionary[str, LayerPlace] = MappingProxyType({})
 
 
 class Mapping(nn.Module):
@@ -31,6 +58,7 @@ class Mapping(nn.Module):
         pre_processing: Functions applied in order to the input.
         post_processing: Functions applied in order to the output.
         softmax_layer: The name of the layer that turns logits into probabilities, or None.
+        unpooling: The pooling layer that each unpooling layer reverses, by the unpooling layer's name.
 
     Attributes:
         reduced_precision: The type in which the layers compute, or None: that of their parameters. Outputs are then
@@ -45,6 +73,7 @@ class Mapping(nn.Module):
         pre_processing: Sequence[TensorFunction] = (),
         post_processing: Sequence[TensorFunction] = (),
         softmax_layer: str | None = None,
+        unpooling: Dictionary[str, LayerPlace] = _NO_UNPOOLING,
     ) -> None:
         super().__init__()
         self.name = name
@@ -54,6 +83,8 @@ class Mapping(nn.Module):
         self.pre_processing = list(pre_processing)
         self.post_processing = list(post_processing)
         self.softmax_layer = softmax_layer
+        self.unpooling = dict(unpooling)
+        self._switching = {layer_name for layer_name, layer in layers if getattr(layer, "return_indices", False)}
         self.prior: Mapping | None = None
         self.reduced_precision: torch.dtype | None = None
 
@@ -85,21 +116,26 @@ class Mapping(nn.Module):
             raise KeyError(name)
         return self.layers[self.layer_names.index(name)]
 
-    def forward(self, x: Tensor, given: str = THE_INPUT) -> Tensor:
+    def forward(self, x: Tensor, given: str = THE_INPUT, switches: Switches | None = None) -> Tensor:
         """Map a batch ``(B, ...)`` to outputs ``(B, ...)``; messages call the batch ``given``.
+
+        Args:
+            x: The batch.
+            given: What messages call it.
+            switches: Where maxima stood on the batch's way to this mapping; the mapping's own pooling adds to it.
 
         Raises:
             NetworkError: A layer or function cannot take what it gets; the message names both and the shape.
         """
-        return self.finish(self.run_layers(self.prepare(x), self.layer_names, given))
+        return self.finish(self.run_layers(self.prepare(x), self.layer_names, given, switches))
 
-    def logits(self, x: Tensor, given: str = THE_INPUT) -> Tensor:
+    def logits(self, x: Tensor, given: str = THE_INPUT, switches: Switches | None = None) -> Tensor:
         """Map a batch ``(B, ...)`` to logits ``(B, K)``: every layer but the softmax layer, no post-processing.
 
-        Raises:
-            NetworkError: As :meth:`forward`.
+        Arguments and errors are those of :meth:`forward`.
         """
-        return self.run_layers(self.prepare(x), [n for n in self.layer_names if n != self.softmax_layer], given)
+        names = [name for name in self.layer_names if name != self.softmax_layer]
+        return self.run_layers(self.prepare(x), names, given, switches)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Apply the pre-processing functions to a batch ``(B, ...)``."""
@@ -113,30 +149,70 @@ class Mapping(nn.Module):
             x = self._applied(f"post-processing function {position}", function, x, "its input")
         return x
 
-    def run_layers(self, x: Tensor, names: Sequence[str], given: str = THE_INPUT) -> Tensor:
+    def run_layers(
+        self, x: Tensor, names: Sequence[str], given: str = THE_INPUT, switches: Switches | None = None
+    ) -> Tensor:
         """Apply the layers ``names`` in the given order to ``x (B, ...)``; of a tuple, the first element goes on."""
+        known = {} if switches is None else switches
         with self._precision(x.device.type):
             for name in names:
-                x, given = self._applied(f'layer "{name}"', self.layer(name), x, given), f'the output of layer "{name}"'
+                x, given = self._run_layer(name, x, given, known), f'the output of layer "{name}"'
         return x if self.reduced_precision is None else x.float()
 
     def _precision(self, device: str) -> AbstractContextManager[object]:
         return nullcontext() if self.reduced_precision is None else torch.autocast(device, self.reduced_precision)
 
-    def _applied(self, what: str, function: Callable[..., Any], x: Tensor, given: str) -> Tensor:
+    def _run_layer(self, name: str, x: Tensor, given: str, switches: Switches) -> Tensor:
+        layer = self.layer(name)
+        function: Callable[..., Any] = layer
+        if isinstance(layer, nn.MultiheadAttention):
+            function = partial(_attend_to_itself, layer)
+        elif name in self.unpooling:
+            function = partial(layer, **self._where_maxima_stood(name, switches))
+        elif name in self._switching:
+            function = partial(_pool, layer, LayerPlace(self.name, name), switches)
+        return self._applied(f'layer "{name}"', function, x, given, layer)
+
+    def _where_maxima_stood(self, name: str, switches: Switches) -> dict[str, Any]:
+        """Return the arguments of an unpooling layer beside its input."""
+        place = self.unpooling[name]
+        if place not in switches:
+            raise MappingError(
+                self.name,
+                f'layer "{name}" puts values back where layer "{place.layer}" of mapping "{place.mapping}" found its '
+                f"maxima, but what it gets did not come through that layer: only features of samples can be decoded, "
+                f"not centroids or mixtures",
+            )
+        return {"indices": switches[place].indices, "output_size": switches[place].size}
+
+    def _applied(
+        self, what: str, function: Callable[..., Any], x: Tensor, given: str, layer: nn.Module | None = None
+    ) -> Tensor:
         try:
-            # Attention takes queries, keys and values: of one input, self-attention.
-            return first_tensor(function(x, x, x) if isinstance(function, nn.MultiheadAttention) else function(x))
+            return first_tensor(function(x))
         except _NOT_THE_FILE:
             raise
         except _MISFITS as error:
-            written = f", {' '.join(str(function).split())}," if isinstance(function, nn.Module) else ""
+            written = f", {' '.join(str(layer).split())}," if layer is not None else ""
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise MappingError(
                 self.name,
                 f"{what}{written} cannot take {given}, "
                 f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}",
             ) from error
+
+
+def _attend_to_itself(layer: nn.Module, x: Tensor) -> Any:
+    """Return what attention makes of one input as queries, keys and values."""
+    return layer(x, x, x)
+
+
+def _pool(layer: nn.Module, place: LayerPlace, switches: Switches, x: Tensor) -> Tensor:
+    """Return the maxima, and note where they stood."""
+    pooled, indices = layer(x)
+    switches[place] = Switch(indices, tuple(x.shape[2:]))
+    maxima: Tensor = pooled
+    return maxima
 
 
 def first_tensor(output: Any) -> Tensor:

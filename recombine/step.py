@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recombine.clock import Clock
-from recombine.mapping import Mapping
+from recombine.mapping import LayerPlace, Mapping, Switch
 from recombine.randomness import generator, seed_global
 
 if TYPE_CHECKING:
@@ -45,6 +45,20 @@ class Request(NamedTuple):
     view: str
 
 
+class Answer(NamedTuple):
+    """What a network made of a view, ``(B, ...)``, and where maxima stood in the pooling layers on the way there."""
+
+    output: Tensor
+    switches: Dictionary[LayerPlace, Switch] = MappingProxyType({})
+
+
+class Given(NamedTuple):
+    """What a network gets: the answer of what feeds it, or a view, and what that is in words."""
+
+    answer: Answer
+    words: str
+
+
 #: Views that go through a network as one batch, by each of the requests that this answers together.
 Together = Dictionary[Request, tuple[str, ...]]
 _EACH_ALONE: Together = MappingProxyType({})
@@ -63,7 +77,7 @@ class Forward:
         self.method = method
         self.batch = batch
         self._together = together
-        self._memo: dict[Request, Tensor] = {}
+        self._memo: dict[Request, Answer] = {}
 
     @property
     def index(self) -> Tensor:
@@ -88,7 +102,7 @@ class Forward:
             source: The mapping whose output feeds ``mapping``, where a pattern names both (an encoder and its
                 decoder). Without it, the links of the method file decide.
         """
-        return self._remembered("output", mapping, view, source)
+        return self._remembered("output", mapping, view, source).output
 
     def head(self, mapping: Mapping, view: str = PLAIN_VIEW) -> Tensor:
         """Return the output ``(B, D)`` of a head; without a prior mapping it gets the first extractor's features."""
@@ -97,7 +111,7 @@ class Forward:
 
     def logits(self, mapping: Mapping, view: str = PLAIN_VIEW) -> Tensor:
         """Return the logits ``(B, K)`` of a classifier on a view."""
-        return self._remembered("logits", mapping, view, None)
+        return self._remembered("logits", mapping, view, None).output
 
     def features(self, mapping: Mapping, view: str = PLAIN_VIEW) -> Tensor:
         """Return ``mapping``'s output on a view, flattened to ``(B, D)``."""
@@ -107,15 +121,15 @@ class Forward:
         """Return log soft assignments ``(B, K)``: of ``classifier`` if given, else of the method's strategy."""
         request = Request("log_probs", classifier.name if classifier is not None else "", "", view)
         if request not in self._memo:
-            self._memo[request] = (
+            self._memo[request] = Answer(
                 self.method.assignment.log_probs(self, view)
                 if classifier is None
                 else self.logits(classifier, view).flatten(1).log_softmax(1)
             )
-        return self._memo[request]
+        return self._memo[request].output
 
-    def _remembered(self, what: str, mapping: Mapping, view: str, source: Mapping | None) -> Tensor:
-        """Return an output or logits; a source that the mapping's own links already hold makes no difference."""
+    def _remembered(self, what: str, mapping: Mapping, view: str, source: Mapping | None) -> Answer:
+        """Answer with an output or logits; a source that the mapping's own links already hold makes no difference."""
         if source is not None and source in mapping.chain():
             source = None
         request = Request(what, mapping.name, source.name if source is not None else "", view)
@@ -127,24 +141,44 @@ class Forward:
         """Remember the answer to a request, and to those that are answered together with it."""
         asked = [request._replace(view=view) for view in self._together.get(request, (request.view,))]
         asked = [one for one in asked if one not in self._memo]
-        given = [self._input_of(mapping, one.view, source) for one in asked]
-        outputs = self._applied(request, mapping, [x for x, _ in given], given[0][1])
-        self._memo.update(zip(asked, outputs, strict=True))
+        answers = self._applied(request, mapping, [self._given_to(mapping, one.view, source) for one in asked])
+        self._memo.update(zip(asked, answers, strict=True))
 
-    def _applied(self, request: Request, mapping: Mapping, inputs: Sequence[Tensor], words: str) -> Sequence[Tensor]:
-        """Return what the network makes of each of its inputs ``(B, ...)``, which ``words`` describes."""
-        compute = mapping.logits if request.what == "logits" else mapping
-        if len(inputs) == 1:
-            return [compute(inputs[0], words)]
-        outputs: Sequence[Tensor] = compute(torch.cat(list(inputs)), words).split(len(self.index))
-        return outputs
+    def _applied(self, request: Request, mapping: Mapping, given: Sequence[Given]) -> Sequence[Answer]:
+        """Return what the network makes of each of its inputs."""
+        joint = joined([each.answer for each in given])
+        switches = dict(joint.switches)
+        output = (mapping.logits if request.what == "logits" else mapping)(joint.output, given[0].words, switches)
+        return parted(Answer(output, switches), len(given))
 
-    def _input_of(self, mapping: Mapping, view: str, source: Mapping | None) -> tuple[Tensor, str]:
-        """Return what a mapping gets, ``(B, ...)``, and what that is in words."""
+    def _given_to(self, mapping: Mapping, view: str, source: Mapping | None) -> Given:
+        """Return what a mapping gets on a view."""
         feeder = mapping.prior if mapping.prior is not None else source
         if feeder is None:
-            return self.view(view), f'the view "{view}"'
-        return self.output(feeder, view, source), feeder.output_in_words
+            return Given(Answer(self.view(view)), f'the view "{view}"')
+        return Given(self._remembered("output", feeder, view, source), feeder.output_in_words)
+
+
+def joined(answers: Sequence[Answer]) -> Answer:
+    """Return the answers for several batches as that for one batch, the batches one after the other."""
+    if len(answers) == 1:
+        return answers[0]
+    places = {
+        place: Switch(torch.cat([answer.switches[place].indices for answer in answers]), switch.size)
+        for place, switch in answers[0].switches.items()
+    }
+    return Answer(torch.cat([answer.output for answer in answers]), places)
+
+
+def parted(answer: Answer, count: int) -> list[Answer]:
+    """Return the answer for each of ``count`` batches of the same size that went through networks as one."""
+    if count == 1:
+        return [answer]
+    chunks = {place: switch.indices.chunk(count) for place, switch in answer.switches.items()}
+    return [
+        Answer(output, {place: Switch(chunks[place][i], switch.size) for place, switch in answer.switches.items()})
+        for i, output in enumerate(answer.output.chunk(count))
+    ]
 
 
 FullPass = Callable[[Callable[[Forward], Tensor]], Tensor]

@@ -23,7 +23,7 @@ from recombine.mapping import Mapping
 from recombine.method import Method
 from recombine.objective import Objective
 from recombine.randomness import global_generator
-from recombine.step import Batch, Forward, Request, Step, StepContext, Together
+from recombine.step import Answer, Batch, Forward, Given, Request, Step, StepContext, Together, joined
 
 _SAMPLES = 8
 _MATRIX = 2
@@ -91,30 +91,35 @@ def plan_views(config: PhaseConfig, objectives: Sequence[Objective], method: Met
     with global_generator(data.options.seed, "view plan", data.name, config.name):
         trials = _Trials(config, twin, data, data.excerpt(views, _SAMPLES))
         requests = [trials.requests_of(objective) for objective in build_objectives(config, twin)]
-        asked = {(r.mapping, s): r for stages in requests for shapes in stages.values() for r, s in shapes.items()}
         refused = {
             name
-            for (name, shape), request in asked.items()
-            if not _gains(twin.mappings[name], data.device) or not is_independent(twin.mappings[name], request, shape)
+            for (name, _), (request, given) in trials.asked.items()
+            if not _gains(twin.mappings[name], data.device) or not is_independent(twin.mappings[name], request, given)
         }
     return ViewPlan(objectives, requests, frozenset(twin.mappings) - refused)
 
 
-def is_independent(mapping: Mapping, request: Request, shape: tuple[int, ...]) -> bool:
+def is_independent(mapping: Mapping, request: Request, given: Answer) -> bool:
     """Tell by trial whether what a network makes of a sample has nothing to do with the rest of the batch.
 
     Batch statistics, attention across the batch and functions along the first dimension all show in this; dropout,
     which is switched off for the trial, does not. A network that changes its own buffers is none either.
+
+    Args:
+        mapping: The network.
+        request: What is asked of it.
+        given: What it gets, ``(B, ...)``; the trial draws other values of that shape.
     """
     network = _copied(mapping).train()
     for module in network.modules():
         if isinstance(module, _DROPOUT):
             module.eval()
     compute = network.logits if request.what == "logits" else network
-    samples, others = torch.rand(2, _SAMPLES, *shape).unbind()
+    samples, others = (given._replace(output=torch.rand(given.output.shape)) for _ in range(2))
+    both = joined([others, samples])
     before = [buffer.clone() for buffer in network.buffers()]
     with torch.no_grad():
-        alone, beside = compute(samples), compute(torch.cat([others, samples]))
+        alone, beside = (compute(x.output, switches=dict(x.switches)) for x in (samples, both))
     if any(not torch.equal(old, new) for old, new in zip(before, network.buffers(), strict=True)):
         return False
     return len(beside) == 2 * len(alone) and _is_close(alone, beside[len(alone) :])
@@ -150,6 +155,9 @@ class _Trials:
         method: A copy of the networks, on the CPU.
         data: The dataset.
         batch: Its first few samples in every view, on the CPU.
+
+    Attributes:
+        asked: A request and what the network got for it, by the network's name and the shape of a sample.
     """
 
     def __init__(self, config: PhaseConfig, method: Method, data: Data, batch: Batch) -> None:
@@ -157,6 +165,7 @@ class _Trials:
         self._method = method
         self._batch = batch
         self._context = StepContext(data.options.seed, data.name, torch.device("cpu"), self._full_pass)
+        self.asked: dict[tuple[str, tuple[int, ...]], tuple[Request, Answer]] = {}
 
     def requests_of(self, objective: Objective) -> dict[int, Shapes]:
         """Return what a pattern asks of the networks, by the iteration at which a stage of it begins."""
@@ -166,7 +175,8 @@ class _Trials:
             objective.pattern.before_step(step)
             step.noted.clear()
             objective.pattern.losses(step)
-            found[start] = dict(step.noted)
+            found[start] = {request: tuple(given.output.shape[1:]) for request, given in step.noted.items()}
+            self.asked |= {(r.mapping, found[start][r]): (r, given) for r, given in step.noted.items()}
         return found
 
     def _full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
@@ -179,8 +189,8 @@ class _NotingStep(Step):
 
     def __init__(self, method: Method, batch: Batch, clock: Clock, context: StepContext) -> None:
         super().__init__(method, batch, clock, context)
-        self.noted: dict[Request, tuple[int, ...]] = {}
+        self.noted: dict[Request, Answer] = {}
 
-    def _applied(self, request: Request, mapping: Mapping, inputs: Sequence[Tensor], words: str) -> Sequence[Tensor]:
-        self.noted[request] = tuple(inputs[0].shape[1:])
-        return super()._applied(request, mapping, inputs, words)
+    def _applied(self, request: Request, mapping: Mapping, given: Sequence[Given]) -> Sequence[Answer]:
+        self.noted[request] = given[0].answer
+        return super()._applied(request, mapping, given)

@@ -9,7 +9,7 @@ from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.phase import enter_phase
 from recombine.state import RunState
-from recombine.step import Request, Step
+from recombine.step import Answer, Request, Step
 from recombine.view_plan import grouped, is_independent, plan_views
 from tests.runs import PIXELS, config_of, made, method
 
@@ -120,7 +120,7 @@ def test_a_network_that_mixes_samples_gets_each_view_alone(layer):
 def test_an_instance_norm_with_running_statistics_goes_alone():
     encoder = Mapping("encoder", "feature_extractor", [("norm", nn.InstanceNorm1d(2, track_running_stats=True))])
     request = Request("output", "encoder", "", "plain")
-    assert not is_independent(encoder, request, (2, 5))
+    assert not is_independent(encoder, request, Answer(torch.zeros(8, 2, 5)))
     kept = encoder.state_dict()["layers.0.running_mean"]
     assert torch.equal(kept, torch.zeros(2)), "the trial worked on a copy"
 

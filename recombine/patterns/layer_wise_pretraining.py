@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from recombine.clock import Clock
 from recombine.decoding import in_shape_of
-from recombine.mapping import Mapping
+from recombine.mapping import Mapping, Switches
 from recombine.modes import evaluating
 from recombine.patterns.base import DesignPattern
 from recombine.step import Step
@@ -69,8 +69,9 @@ class LayerWisePretraining(DesignPattern):
             return {}
         pair = self.encoder_decoder_layer_pairs[position]
         clean = self._clean_input(step, pair["encoder_layer_names"][0])
-        code = self.encoder.run_layers(self._dropped(clean), pair["encoder_layer_names"])
-        decoded = self.decoder.run_layers(self._dropped(code), pair["decoder_layer_names"])
+        switches: Switches = {}
+        code = self.encoder.run_layers(self._dropped(clean), pair["encoder_layer_names"], switches=switches)
+        decoded = self.decoder.run_layers(self._dropped(code), pair["decoder_layer_names"], switches=switches)
         errors = decoded - in_shape_of(decoded, clean, self.decoder)
         return {"layer_wise_pretraining": errors.square().sum() / len(clean)}
 
@@ -97,8 +98,9 @@ class LayerWisePretraining(DesignPattern):
         """Return what reaches ``first_layer`` of the encoder, ``(B, ...)``, without gradient."""
         names = self.encoder.layer_names
         links = self.encoder.chain()
-        x = step.view(self.batch_augmentation)
+        x, switches = step.view(self.batch_augmentation), Switches()
         with torch.no_grad(), evaluating(links):
             for link in links[:-1]:
-                x = link(x)
-            return self.encoder.run_layers(self.encoder.prepare(x), names[: names.index(first_layer)])
+                x = link(x, switches=switches)
+            before = names[: names.index(first_layer)]
+            return self.encoder.run_layers(self.encoder.prepare(x), before, switches=switches)
