@@ -16,8 +16,9 @@ from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseCo
 from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples, open_dataset
 from recombine.errors import MappingError
-from recombine.mapping import SOFTMAX_LAYERS, Mapping
+from recombine.mapping import SOFTMAX_LAYERS, LayerPlace, Mapping, Switches
 from recombine.method import Method
+from recombine.mirror import mirrored
 from recombine.objective import Objective, Term, WeightSchedule
 from recombine.pattern_arguments import pattern_arguments, pattern_options
 from recombine.randomness import global_generator
@@ -56,15 +57,34 @@ def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[in
     Raises:
         MappingError: A layer cannot be built or does not fit the one before it.
     """
-    mappings = {mapping.name: build_mapping(mapping, config.seed) for mapping in config.mappings}
-    for mapping in config.mappings:
-        mappings[mapping.name].prior = _prior(mapping, mappings)
+    mappings = build_mappings(config, sample_shape)
     extractor = mappings[config.extractor]
     num_features = _num_features(extractor, sample_shape)
     centroids = Centroids(extractor, num_clusters, num_features) if config.centroids is not None else None
     uses = config.centroids.use_centroids_during_phases if config.centroids is not None else ()
     context = StrategyContext(mappings, extractor, num_clusters, num_features, config.seed, centroids, uses)
     return Method(list(mappings.values()), build_strategy(config, context), centroids, extractor, num_clusters)
+
+
+def build_mappings(config: MethodConfig, sample_shape: tuple[int, ...]) -> dict[str, Mapping]:
+    """Build the networks by name, each linked to what feeds it; mirror images last, as their sizes follow from others.
+
+    Args:
+        config: The method.
+        sample_shape: Shape of one sample of the plain view, without the batch dimension.
+
+    Raises:
+        MappingError: As :func:`build_method`.
+    """
+    configs = {mapping.name: mapping for mapping in config.mappings}
+    built = {name: build_mapping(own, config.seed) for name, own in configs.items() if own.mirror_of is None}
+    _link(configs, built)
+    for name, own in configs.items():
+        if own.mirror_of is not None:
+            layers = mirrored(own, configs[own.mirror_of], built[own.mirror_of], sample_shape)
+            built[name] = build_mapping(layers, config.seed)
+    _link(configs, built)
+    return {name: built[name] for name in configs}
 
 
 def build_mapping(config: MappingConfig, seed: int) -> Mapping:
@@ -84,9 +104,18 @@ def build_mapping(config: MappingConfig, seed: int) -> Mapping:
     except factory.FactoryError as error:
         raise MappingError(config.name, error.message) from error
     softmax = config.softmax_layer_name or _last_softmax(layers)
-    mapping = Mapping(config.name, config.type, layers, before, after, softmax)
+    mapping = Mapping(config.name, config.type, layers, before, after, softmax, _unpooling(config))
     _initialize_layers(mapping, config, named, seed)
     return mapping
+
+
+def _unpooling(config: MappingConfig) -> dict[str, LayerPlace]:
+    """Return the pooling layer that each unpooling layer reverses."""
+    return {
+        block["name"]: LayerPlace(block["pooling_mapping_name"], block["pooling_layer_name"])
+        for block in config.layers
+        if "pooling_layer_name" in block
+    }
 
 
 def _is_lazy(layer: nn.Module) -> bool:
@@ -156,19 +185,22 @@ class _LazyInitialization:
                     _initialize(block, name, layer, self.config.name)
 
 
-def _prior(config: MappingConfig, mappings: dict[str, Mapping]) -> Mapping | None:
-    name = config.prior_mapping_name
-    if name is None and config.type == "feature_space_classifier":
-        name = config.associated_feature_extractor_name
-    return mappings[name] if name is not None and name != config.name else None
+def _link(configs: Dictionary[str, MappingConfig], built: dict[str, Mapping]) -> None:
+    """Link each network to the one that feeds it, where that is built."""
+    for name, mapping in built.items():
+        prior = configs[name].prior_mapping_name
+        if prior is None and configs[name].type == "feature_space_classifier":
+            prior = configs[name].associated_feature_extractor_name
+        mapping.prior = built.get(prior) if prior is not None and prior != name else None
 
 
 def _num_features(extractor: Mapping, sample_shape: tuple[int, ...]) -> int:
     """Return D by passing zeros through the freshly built extractor and what feeds it."""
     x, given = torch.zeros(_PROBE_SAMPLES, *sample_shape), "a sample"
+    switches: Switches = {}
     with torch.no_grad():
         for mapping in extractor.chain():
-            x, given = mapping.eval()(x, given), mapping.output_in_words
+            x, given = mapping.eval()(x, given, switches), mapping.output_in_words
             mapping.train()
     return x.flatten(1).shape[1]
 

@@ -18,10 +18,12 @@ Block = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class MappingConfig:
-    """A mapping as the method file describes it (``schema/mapping.json``)."""
+    """A mapping as the method file describes it (``schema/mapping.json``), architectures spelt out as layers."""
 
     name: str
     type: str
+    mirror_of: str | None
+    output_non_linearity: Block | None
     layers: tuple[Block, ...]
     layer_initialization: tuple[Block, ...]
     pre_processing_functions: tuple[Block, ...]

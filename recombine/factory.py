@@ -21,7 +21,7 @@ from recombine.problems import nearest
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: Keys of a block that are not arguments of its class or function.
 KEYS_OF_OURS = {
-    "layer": ("type", "name", "positional_arguments"),
+    "layer": ("type", "name", "positional_arguments", "pooling_mapping_name", "pooling_layer_name"),
     "init": ("type", "layer_names", "weight_type"),
     "functional": ("function_name", "input_argument_name"),
     "optimizer": ("type", "name", "trained_mapping_names", "group_name", "optimizes_centroids"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recombine.pointers import escaped
-from recombine.problems import Problem, file_problem, printable
+from recombine.problems import Finding, Problem, file_problem, printable
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,\]}]+')
@@ -19,6 +19,8 @@ _LARGEST_FILE = 16 * 2**20
 _DEEPEST_NESTING = 60
 _MOST_DIGITS = 400
 _LONGEST_SHOWN = 20
+#: Codes of findings that are about a key, not its value.
+_ABOUT_KEYS = ("RC101", "RC106", "RC202")
 _SYNTAX_HINTS = {
     "Expecting property name enclosed in double quotes": "a key in double quotes is expected here (is there a comma "
     "before a closing brace, or a comment?)",
@@ -61,6 +63,12 @@ class Document:
         while pointer not in self.places and pointer:
             pointer = pointer.rpartition("/")[0]
         return self.places.get(pointer, (0, 0))
+
+    def problem(self, finding: Finding) -> Problem:
+        """Return a finding, whose pointer is one of this file, as a problem with its place."""
+        code, message, remedy, pointer, is_warning, _ = finding
+        line, column = self.place(pointer, of_key=code in _ABOUT_KEYS)
+        return Problem(code, message, remedy, pointer, self.file, line, column, is_warning)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from recombine import jsonfile
+from recombine.architecture_files import ArchitectureFiles
 from recombine.checks import semantic_findings
 from recombine.class_checks import class_findings
 from recombine.complete import complete
 from recombine.config import MethodConfig, method_config
 from recombine.errors import UsageError
 from recombine.jsonfile import Document
+from recombine.mirror_checks import mirror_findings, output_findings
 from recombine.normalize import Doubled, Normalizer
 from recombine.overrides import Override, apply
 from recombine.pointers import escaped, is_within
@@ -47,9 +49,7 @@ class Locator:
         if override is not None:
             file = f"{self.document.file} with {override}"
             return Problem(code, message, remedy, pointer, file, is_warning=is_warning)
-        written = self.normalizer.original(pointer)
-        line, column = self.document.place(written, of_key=code in ("RC101", "RC106", "RC202"))
-        return Problem(code, message, remedy, written, self.document.file, line, column, is_warning)
+        return self.document.problem(finding._replace(pointer=self.normalizer.original(pointer)))
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,10 @@ def _load(document: Document | None, problems: list[Problem], source: str, overr
             changed[pointer] = override
     value = spelling_out.normalize(value, [root_schema()])
     findings += [_double(doubled) for doubled in as_written.doubled + spelling_out.doubled]
-    findings += _check(value)
+    architectures = ArchitectureFiles(document.folder)
+    findings += _check(value, architectures)
     locator = Locator(document, as_written, changed)
-    found = Loaded(source, None, tuple(problems), locator).with_findings(findings)
+    found = Loaded(source, None, (*problems, *architectures.problems), locator).with_findings(findings)
     return found if has_errors(found.problems) else replace(found, config=method_config(value, document.folder))
 
 
@@ -134,14 +135,17 @@ def _double(doubled: Doubled) -> Finding:
     return Finding("RC106", message, "Remove one of them.", doubled.pointer)
 
 
-def _check(value: Any) -> list[Finding]:
+def _check(value: Any, architectures: ArchitectureFiles) -> list[Finding]:
     """Return all findings of a normalized method; deeper checks look at what shallower ones left sense in."""
     findings = schema_findings(value)
     if not isinstance(value, dict):
         return findings
     complete(value)
+    findings += output_findings(value)
+    findings += architectures.spell_out(value)
     findings += class_findings(value)
     findings += reference_findings(value)
+    findings += mirror_findings(value)
     spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if f.code not in _SPOILS_NOTHING or _is_misspelt(f)]
     return _without_shadows(findings) + semantic_findings(value, spoilt)
 

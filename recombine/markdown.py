@@ -35,6 +35,7 @@ _LONGEST_LINE = 100
 _SECTIONS = (
     ("Method", "method.json", ""),
     ("Mapping", "mapping.json", ""),
+    ("Architecture in a list", "architecture.json", ""),
     ("Dataset", "dataset.json", ""),
     ("Phase", "phase.json", ""),
     ("Optimizer", "optimizer.json", "#/$defs/optimizer"),
@@ -144,7 +145,8 @@ def kind(parts: list[Subschema]) -> str:
     """Return what values an option takes, in words."""
     choices = annotation(parts, "enum")
     if choices is not None:
-        return " / ".join(f"`{choice}`" for choice in choices)
+        shown = [choice if isinstance(choice, str) else json.dumps(choice) for choice in choices]
+        return " / ".join(f"`{choice}`" for choice in shown)
     named = annotation(parts, "x-ref")
     if named is not None:
         return _NAMES[named]

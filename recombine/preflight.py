@@ -136,9 +136,12 @@ class Preflight:
     def _memory_findings(self) -> Iterator[Finding]:
         """Yield the mappings whose parameters alone need more memory than there is, before any is allocated."""
         memory = physical_memory()
+        configs = {config.name: config for config in self.config.mappings}
         for config in self.config.mappings:
+            # A mirror image is about as large as what it mirrors.
+            like = config if config.mirror_of is None else configs[config.mirror_of]
             with torch.device("meta"):
-                layers = [factory.build_layer(block) for block in config.layers]
+                layers = [factory.build_layer(block) for block in like.layers]
             own = [p for layer in layers for p in layer.parameters() if not is_lazy(p)]
             size = sum(parameter.nelement() * parameter.element_size() for parameter in own)
             if size > memory:
@@ -149,11 +152,12 @@ class Preflight:
                 )
 
     def _build_findings(self) -> list[Finding]:
-        """Return what keeps mappings from being built, each for itself."""
+        """Return what keeps mappings from being built, each for itself; mirror images hang on others."""
         findings = []
         for config in self.config.mappings:
             try:
-                build_mapping(config, self.config.seed)
+                if config.mirror_of is None:
+                    build_mapping(config, self.config.seed)
             except MappingError as error:
                 findings.append(self._misfit(error))
         return findings

@@ -33,6 +33,7 @@ CODES = {
     "RC405": "a batch that is too small",
     "RC406": "an evaluation that is needed never happens",
     "RC407": "a setting that has no effect",
+    "RC408": "a layer that has no mirror image",
     "RC501": "a dataset that cannot be opened",
     "RC502": "a dataset that does not fit its settings",
     "RC503": "layers that do not fit",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from recombine.complete import blocks, placed_blocks
+from recombine.mirror_checks import mirrored_names
 from recombine.pointers import escaped, parts
 from recombine.problems import Finding, suggestion
 from recombine.signatures import nested_blocks
@@ -64,10 +65,16 @@ def _known_layers(visit: Visit, method: JsonObject) -> Iterator[tuple[list[str],
     owner = annotation(visit.parts, "x-of")
     name = next((parent[owner] for parent in reversed(visit.parents) if owner in parent), None)
     mapping = next((mapping for mapping in blocks(method, "mappings") if mapping.get("name") == name), None)
-    if mapping is not None:
-        nested = "layer_initialization" in parts(visit.pointer)
-        known = _all_layers(mapping, "") if nested else _named(mapping, "layers", "")
-        yield [layer for _, layer in known], f' in mapping "{name}"'
+    if mapping is None or "architecture" in mapping:
+        return
+    if "mirror_of" in mapping:
+        mirrored = mirrored_names(method, mapping)
+        if mirrored is not None:
+            yield mirrored, f' in mapping "{name}"'
+        return
+    nested = "layer_initialization" in parts(visit.pointer)
+    known = _all_layers(mapping, "") if nested else _named(mapping, "layers", "")
+    yield [layer for _, layer in known], f' in mapping "{name}"'
 
 
 def _all_layers(mapping: JsonObject, pointer: str) -> Iterator[tuple[str, str]]:

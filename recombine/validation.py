@@ -15,26 +15,27 @@ from recombine.subschemas import Subschema, expand, items, properties, root_sche
 _SHOWN = 60
 
 
-def schema_findings(value: Any) -> list[Finding]:
-    """Return every disagreement of a normalized method with the schema."""
-    validator = Draft202012Validator({"$ref": "recombine:/method.json"}, registry=schemas.registry())
-    findings = [finding for error in validator.iter_errors(value) for finding in _findings_of(error, value)]
+def schema_findings(value: Any, file: str = "method.json") -> list[Finding]:
+    """Return every disagreement of a normalized method, or of what else a schema ``file`` describes, with it."""
+    validator = Draft202012Validator({"$ref": f"recombine:/{file}"}, registry=schemas.registry())
+    root = root_schema(file)
+    findings = [finding for error in validator.iter_errors(value) for finding in _findings_of(error, value, root)]
     return list(dict.fromkeys(findings))
 
 
-def _findings_of(error: ValidationError, value: Any) -> Iterator[Finding]:
+def _findings_of(error: ValidationError, value: Any, root: Subschema) -> Iterator[Finding]:
     pointer = "".join(f"/{escaped(str(part))}" for part in error.absolute_path)
     keyword = str(error.validator)
     if keyword in ("unevaluatedProperties", "additionalProperties"):
-        yield from _unknown_keys(_instance(error), value, pointer)
+        yield from _unknown_keys(_instance(error), _schemas_at(value, pointer, root), pointer)
     elif keyword == "required":
         yield from _missing_keys(error, pointer)
     else:
         yield Finding(*_DESCRIPTIONS.get(keyword, _plainly)(error), pointer)
 
 
-def _unknown_keys(instance: dict[str, Any], value: Any, pointer: str) -> Iterator[Finding]:
-    known = properties(_schemas_at(value, pointer))
+def _unknown_keys(instance: dict[str, Any], found: list[Subschema], pointer: str) -> Iterator[Finding]:
+    known = properties(found)
     absent = [name for name in known if name not in instance]
     for key in instance:
         if key not in known:
@@ -57,8 +58,8 @@ def _why(error: ValidationError) -> str:
     return f": {schema['x-why']}" if "x-why" in schema else ""
 
 
-def _schemas_at(value: Any, pointer: str) -> list[Subschema]:
-    found = expand([root_schema()], value)
+def _schemas_at(value: Any, pointer: str, root: Subschema) -> list[Subschema]:
+    found = expand([root], value)
     for part in parts(pointer):
         inner = items(found) if isinstance(value, list) else properties(found).get(part, [])
         value = value[int(part)] if isinstance(value, list) else value[part]
@@ -110,6 +111,10 @@ def _too_few(error: ValidationError) -> tuple[str, str, str]:
     return "RC104", f"at least {count} {kind}{'s' if count != 1 else ''} must stand here{_why(error)}", ""
 
 
+def _too_many(error: ValidationError) -> tuple[str, str, str]:
+    return "RC104", f"at most {error.validator_value} items may stand here", ""
+
+
 def _not(error: ValidationError) -> tuple[str, str, str]:
     forbidden = _bound_of(error)
     if "required" in forbidden:
@@ -146,6 +151,7 @@ _DESCRIPTIONS: dict[str, Callable[[ValidationError], tuple[str, str, str]]] = {
     "exclusiveMinimum": _bound,
     "exclusiveMaximum": _bound,
     "minItems": _too_few,
+    "maxItems": _too_many,
     "minProperties": _too_few,
     "minLength": _too_few,
     "not": _not,

@@ -71,7 +71,9 @@ def data_root(tmp_path_factory):
 def test_finds_the_configurations():
     assert len(FILES) >= 3
     assert FOLDER / "quickstart" / "digits.json" in FILES
-    assert list(FOLDER.glob("*.json")) == list(FOLDER.glob("*/*/*.json")) == []
+    assert list(FOLDER.glob("*.json")) == []
+    deeper = {path.parent for path in FOLDER.glob("*/*/**/*.json")}
+    assert {folder.name for folder in deeper} == {"architectures"}, "lists of architectures are no methods"
 
 
 @pytest.mark.parametrize("path", parameters())
@@ -112,6 +114,10 @@ def test_shortening_keeps_what_is_no_time():
 @pytest.mark.parametrize("path", parameters())
 def test_runs_through_every_phase_to_a_score_on_every_dataset(path, data_root, tmp_path):
     method = shortened(json.loads(path.read_text(encoding="utf-8")))
+    for mapping in method["mappings"]:
+        if "architecture" in mapping:
+            list_of_it = path.parent / mapping["architecture"]["path_to_file"]
+            mapping["architecture"]["path_to_file"] = str(list_of_it)
     for dataset in method["datasets"]:
         if dataset["dataset"] == "Digits":
             dataset["index_of_last_sample_to_use"] = TRAIN - 1
