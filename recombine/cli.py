@@ -58,6 +58,13 @@ def main() -> None:
 )
 @click.option("--checkpoint-iterations", type=click.IntRange(min=0), default=0, help="Iterations between checkpoints.")
 @click.option("--no-shared-phases", is_flag=True, help="Train every phase, also what another run has trained already.")
+@click.option(
+    "--keep-embeddings",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="For the film of `recombine plot`, keep the latent space every N iterations, beside the ends of phases.",
+)
 @click.option("--device", help="Replace the device of every method.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
 @click.option(
@@ -84,7 +91,13 @@ def _run(options: dict[str, Any]) -> int:
         options["log_dir"], options["one_log_file"], not options["no_log_files"], not options["no_log_timestamps"]
     )
     saving = SavingOptions(options["checkpoint_minutes"], options["checkpoint_iterations"])
-    again = RunOptions(saving, options["fresh"], options["retry_failed"], not options["no_shared_phases"])
+    again = RunOptions(
+        saving,
+        options["fresh"],
+        options["retry_failed"],
+        not options["no_shared_phases"],
+        options["keep_embeddings"],
+    )
     settings = batch.BatchOptions(
         log, options["data_root"], tuple(options["allow_write"]), options["resume_on_error"], again
     )

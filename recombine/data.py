@@ -201,6 +201,16 @@ class Data:
             ahead = self._begun(following, {}) if self._workers.count and len(following.index) > 0 else {}
             yield batch
 
+    def excerpts(self, index: Tensor, batch_size: int) -> Iterator[Batch]:
+        """Yield the samples at ``index (S,)``, on the CPU, once in this order, in the plain view.
+
+        A plain view with random transforms gets parameters that are the same in every pass over the same samples.
+        """
+        for start in range(0, len(index), batch_size):
+            part = index[start : start + batch_size].to(self.device)
+            request = _Request(part, {PLAIN_VIEW: (self.name, "excerpts", PLAIN_VIEW, start)})
+            yield self._batch(request, self._begun(request, {}))
+
     def _epoch_order(self, phase: str, epoch: int) -> Tensor:
         """Return the order ``(N,)`` in which an epoch visits the samples; that of the current epoch is remembered."""
         key = (phase, epoch) if self.options.shuffle else ("", 0)

@@ -27,6 +27,7 @@ _RESERVED = (
     "config.json",
     "environment.json",
     "events.jsonl",
+    "plots",
     "result.json",
     "run.json",
     "run.log",

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from recombine.callbacks.base import Callback
+from recombine.callbacks.embeddings import EmbeddingKeeper
 from recombine.callbacks.events import EventFile
 from recombine.callbacks.result_collector import ResultCollector
 from recombine.callbacks.saving import ParameterSaver
@@ -52,12 +53,15 @@ class RunOptions:
         is_fresh: Whether to start over in a new folder.
         retries_failed: Whether to go on with a run that failed.
         shares_phases: Whether phases are left for, and taken from, other runs that agree up to there.
+        embedding_interval: Iterations between two embeddings that are kept, or 0 for the ends of phases alone. With
+            an interval no phase is taken from another run, which did not keep what came before its end.
     """
 
     saving: SavingOptions = field(default_factory=SavingOptions)
     is_fresh: bool = False
     retries_failed: bool = False
     shares_phases: bool = True
+    embedding_interval: int = 0
 
 
 def execute(
@@ -126,7 +130,8 @@ class _Attempt:
         """Train and score; leave a result."""
         job, path = self.job, self.folder.path
         events, collector = EventFile(path / "events.jsonl"), ResultCollector(path, job.config, job.data)
-        callbacks = [TextLog(self.log), events, ParameterSaver(job.places), collector, *watchers]
+        embeddings = EmbeddingKeeper(path, job.config, self.options.embedding_interval)
+        callbacks = [TextLog(self.log), events, ParameterSaver(job.places), collector, embeddings, *watchers]
         checkpoints = Checkpoints(path / CHECKPOINTS, job.identity.digest())
         with self._environment(), Interruption(self.log) as interruption:
             shared = self._shared_phases(log_dir)
@@ -169,7 +174,8 @@ class _Attempt:
         job = self.job
         facts = {"inputs": dict(job.inputs), "fingerprint": fingerprint(self.engine.describe())}
         keys = phase_keys(job.config, job.data, facts)
-        return SharedPhases(log_dir / SHARED, keys, self.log, reads=not self.options.is_fresh)
+        takes = not self.options.is_fresh and not self.options.embedding_interval
+        return SharedPhases(log_dir / SHARED, keys, self.log, reads=takes)
 
     def _result(self, collector: ResultCollector, keeper: FileKeeper, error: BaseException | None) -> Result:
         job = self.job

@@ -96,15 +96,15 @@ class _Groups:
         return values @ members.scatter_(1, self.group[:, None], 1)
 
 
-def sample_positions(num_samples: int, seed: int, dataset: str) -> Tensor:
-    """Return which of N samples are looked at, ascending ``(S,)``: all, or a random :data:`SAMPLE_SIZE` of them.
+def sample_positions(num_samples: int, seed: int, dataset: str, size: int = SAMPLE_SIZE) -> Tensor:
+    """Return which of N samples are looked at, ascending ``(S,)``: all, or a random ``size`` of them.
 
     They are the same at every evaluation of a dataset under a seed.
     """
-    if num_samples <= SAMPLE_SIZE:
+    if num_samples <= size:
         return torch.arange(num_samples)
     draws = generator(seed, "label-free scores", dataset)
-    return torch.randperm(num_samples, generator=draws)[:SAMPLE_SIZE].sort().values
+    return torch.randperm(num_samples, generator=draws)[:size].sort().values
 
 
 def label_free(

@@ -76,7 +76,7 @@ def new_state(run: Run, origin: Origin, place: Place | None = None) -> RunState:
 
 def run_dataset(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scored:
     """Run the phases of a dataset that are not over, then score it."""
-    seen = DatasetView(dataset, data.num_samples, data.never_trained(), data.start_workers())
+    seen = DatasetView.of(dataset, data, data.start_workers(), state.method)
     for callback in run.callbacks:
         begin = callback.dataset_resumed if state.place.in_dataset else callback.dataset_started
         begin(seen)

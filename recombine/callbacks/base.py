@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from torch import Tensor
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import Performance
-from recombine.data import SlowView
+from recombine.data import Data, SlowView
+from recombine.embedding import Embedding, embed
 from recombine.evaluate import Evaluation
+from recombine.method import Method
 from recombine.objective import LossValue
 from recombine.patterns.base import DesignPattern
 from recombine.selection import Selection
@@ -23,6 +26,10 @@ def _is_sound() -> bool:
     return False
 
 
+def _embed_nothing() -> None:
+    """Tell of a dataset without networks that it lies in no latent space."""
+
+
 @dataclass(frozen=True)
 class DatasetView:
     """A dataset as callbacks see it.
@@ -32,12 +39,20 @@ class DatasetView:
         num_samples: N.
         untrained: Positions of the samples that no batch will hold.
         slow_views: Views that run sample by sample through torchvision.
+        embed: Returns where a sample of the dataset lies in the latent space now, or None where there is no network;
+            for observers that keep it. It takes a pass over that sample.
     """
 
     config: DatasetConfig
     num_samples: int
     untrained: range
     slow_views: tuple[SlowView, ...]
+    embed: Callable[[], Embedding | None] = _embed_nothing
+
+    @classmethod
+    def of(cls, config: DatasetConfig, data: Data, slow_views: tuple[SlowView, ...], method: Method) -> "DatasetView":
+        """Return a dataset on which a method is trained."""
+        return cls(config, data.num_samples, data.never_trained(), slow_views, partial(embed, method, data))
 
 
 @dataclass(frozen=True)
