@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recombine import cli_reproduce, cli_results
+from recombine import cli_plot, cli_reproduce, cli_results
 from recombine.console import guarded, report, show_problem, show_table
 
 
@@ -170,4 +170,5 @@ def list_(kind: str) -> None:
 main.add_command(cli_results.results)
 main.add_command(cli_results.compare)
 main.add_command(cli_reproduce.reproduce)
+main.add_command(cli_plot.plot)
 main.add_command(cli_reproduce.status)

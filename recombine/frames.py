@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def read_frame(folder: Path, moment: Moment) -> Frame:
 
 
 def _fill(frame: Frame, path: Path) -> None:
-    content = {"phase": np.array(frame.phase), "positions": frame.positions, "features": frame.features}
+    content: dict[str, Any] = {"phase": np.array(frame.phase), "positions": frame.positions, "features": frame.features}
     if frame.clusters is not None:
         content["clusters"] = frame.clusters
     with path.open("wb") as file:

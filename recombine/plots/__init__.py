@@ -1,0 +1,1 @@
+"""Pictures of runs: one file each, found by looking into this folder."""

@@ -1,0 +1,73 @@
+"""What stands for each cluster, decoded."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recombine.canvas import Still
+from recombine.errors import NetworkError
+from recombine.gallery import Cell, Row, gallery
+from recombine.grouping import cluster_looks
+from recombine.mapping import Mapping
+from recombine.plots.base import Picture, Studio, detail, title
+from recombine.run_data import DatasetRun, MissingError
+from recombine.samples import plain_view
+from recombine.trained import Trained, autoencoder, trained
+
+_COLUMNS = 10
+
+
+class Centroids(Picture):
+    """The centroids of a method that has some, else the means of the clusters' features, seen by the decoder."""
+
+    name, order = "centroids", 3
+
+    def draw(self, dataset: DatasetRun, studio: Studio) -> Iterator[tuple[str, Still]]:
+        """Yield ``centroids``."""
+        networks = trained(dataset)
+        encoder, decoder = autoencoder(dataset, networks.method)
+        clusters, points, what = _points(dataset, networks, encoder)
+        sample = plain_view(dataset.data, dataset.positions[:1])
+        try:
+            decoded = networks.decoded(points, encoder, decoder, sample).numpy()
+        except NetworkError as error:
+            raise MissingError(f"the decoder cannot decode what is no sample's: {error}") from error
+        rows = _rows(dataset, clusters, decoded)
+        heads = [""] * len(rows[0].cells)
+        words = detail(dataset, f"{len(clusters)} clusters, numbered as in the other pictures")
+        yield "centroids", Still(gallery(rows, heads, title(dataset, f"{what} {networks.when}"), words))
+
+
+def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[list[int], Tensor, str]:
+    """Return clusters, the points that stand for them ``(K, D)``, and what these are."""
+    own = networks.method.centroids
+    if own is not None and own.is_initialized and own.extractor is encoder:
+        return list(range(len(own.positions))), own.positions.detach(), "decoded centroids"
+    if networks.method.extractor is not encoder:
+        space = networks.method.extractor.name
+        raise MissingError(f'the clusters lie in the space of "{space}", the decoder starts from "{encoder.name}"')
+    if dataset.clusters is None:
+        raise MissingError("no sample has a cluster yet")
+    frame = dataset.frame(dataset.moments[-1])
+    members = dataset.clusters[frame.positions]
+    kinds = np.unique(members)
+    means = np.stack([frame.features[members == kind].mean(0) for kind in kinds])
+    return [int(kind) for kind in kinds], torch.from_numpy(means), "decoded means of the clusters"
+
+
+def _rows(dataset: DatasetRun, clusters: list[int], decoded: NDArray[np.float32]) -> list[Row]:
+    """Return the decoded points ``(K, ...)`` in rows of ten, by the number of their look."""
+    looks = cluster_looks(dataset)
+    order = sorted(range(len(clusters)), key=lambda place: looks[clusters[place]].number)
+    rows = [order[start : start + _COLUMNS] for start in range(0, len(order), _COLUMNS)]
+    width = min(_COLUMNS, len(order))
+    return [
+        Row(
+            "",
+            [*(Cell(decoded[place], name=looks[clusters[place]].name) for place in row), *[None] * (width - len(row))],
+        )
+        for row in rows
+    ]
