@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg")
 _DOTS_PER_INCH = 120
-_FILM_DOTS_PER_INCH = 80
-_COLOURS_OF_GIF = 128
-_TITLE_SIZE = 12
-#: Of the title's size; longer titles are smaller.
-_LETTERS_PER_INCH = 9.5
+_FILM_DOTS_PER_INCH = 100
+_COLOURS_OF_GIF = 64
+_LEVELS = 3
+_WHITE = 255
+#: ffmpeg takes images of even sizes alone.
+_MP4 = ["-f", "mp4", "-pix_fmt", "yuv420p", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white"]
+_TITLE_SIZE = 12.0
+_DETAIL_SIZE = 8.5
+_LEAST_SIZE = 5.0
+_TITLE_AT = 0.13
+_DETAIL_AT = 0.35
+#: Points in an inch, and the mean width of a letter as a share of its size.
+_INCH = 72
+_LETTER = 0.62
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -64,10 +73,17 @@ def figure(size: tuple[float, float], title: str, detail: str) -> "Figure":
     from matplotlib.figure import Figure
 
     made = Figure(figsize=size, layout="constrained")
-    size_of_title = float(np.clip(_TITLE_SIZE * size[0] * _LETTERS_PER_INCH / len(title), 7, _TITLE_SIZE))
-    made.suptitle(f"{title}\n", fontweight="bold", fontsize=size_of_title, x=0.01, ha="left")
-    made.text(0.01, 1 - 0.42 / size[1], detail, fontsize=8.5, color="0.3", va="bottom", ha="left")
+    made.suptitle(" \n ", fontsize=_TITLE_SIZE)  # Keeps the place of the two lines free.
+    width, height = size
+    made.text(0.01, 1 - _TITLE_AT / height, title, fontweight="bold", **_fitting(title, width, _TITLE_SIZE))
+    made.text(0.01, 1 - _DETAIL_AT / height, detail, color="0.3", **_fitting(detail, width, _DETAIL_SIZE))
     return made
+
+
+def _fitting(text: str, width: float, size: float) -> dict[str, Any]:
+    """Return how to write a line of text at the left edge of a figure, smaller where it would be too wide."""
+    fits = width * _INCH / (_LETTER * max(len(text), 1))
+    return {"fontsize": float(np.clip(fits, _LEAST_SIZE, size)), "ha": "left", "va": "center"}
 
 
 def outlined(axes: "Axes", place: tuple[float, float], text: str) -> Any:
@@ -129,37 +145,54 @@ class Film:
         return files
 
     def _fill_gif(self, path: Path) -> None:
-        images = list(self._images())
         from PIL.Image import Dither
 
+        canvas = self._canvas()
         # All images have the colours of the last one: colours of their own would flicker.
-        palette = images[-1].quantize(_COLOURS_OF_GIF)
-        reduced = [image.quantize(palette=palette, dither=Dither.NONE) for image in images]
+        palette = _with_white(self._image(canvas, self.count - 1).quantize(_COLOURS_OF_GIF))
+        reduced = [
+            self._image(canvas, number).quantize(palette=palette, dither=Dither.NONE) for number in range(self.count)
+        ]
         milliseconds = [1000 // self.rate] * (self.count - 1) + [2000]
         with path.open("wb") as file:
             reduced[0].save(file, "GIF", save_all=True, append_images=reduced[1:], duration=milliseconds, loop=0)
 
-    def _images(self) -> "Iterator[Image]":
+    def _canvas(self) -> Any:
+        """Return what draws the figure; nothing but what is shown moves from here on."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from PIL import Image
 
         self.figure.set_dpi(_FILM_DOTS_PER_INCH)
         canvas: Any = FigureCanvasAgg(self.figure)
-        for number in range(self.count):
-            self._show(number)
-            canvas.draw()
-            yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        self._show(0)
+        canvas.draw()
+        self.figure.set_layout_engine("none")
+        return canvas
+
+    def _image(self, canvas: Any, number: int) -> "Image":
+        from PIL import Image
+
+        self._show(number)
+        canvas.draw()
+        return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
     def _fill_mp4(self, encoder: str, path: Path) -> None:
         import matplotlib
         from matplotlib.animation import FFMpegWriter
 
-        writer = FFMpegWriter(self.rate, extra_args=["-f", "mp4", "-pix_fmt", "yuv420p"])
+        writer = FFMpegWriter(self.rate, extra_args=_MP4)
         with matplotlib.rc_context({"animation.ffmpeg_path": encoder}):
             with writer.saving(self.figure, str(path), _FILM_DOTS_PER_INCH):
                 for number in range(self.count):
                     self._show(number)
                     writer.grab_frame()
+
+
+def _with_white(reduced: "Image") -> "Image":
+    """Return an image of few colours whose lightest one is white, which reducing may have made grey."""
+    colours = np.array(reduced.getpalette()).reshape(-1, _LEVELS)
+    colours[colours.sum(1).argmax()] = _WHITE
+    reduced.putpalette(colours.flatten().tolist())
+    return reduced
 
 
 def _ffmpeg() -> str | None:

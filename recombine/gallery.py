@@ -50,12 +50,15 @@ def is_image(sample: NDArray[Any]) -> bool:
     return sample.ndim == _IMAGE_DIMENSIONS and sample.shape[0] in _CHANNELS and min(sample.shape[1:]) > 1
 
 
-def gallery(rows: Sequence[Row], heads: Sequence[str], title: str, detail: str) -> "Figure":
+def gallery(
+    rows: Sequence[Row], heads: Sequence[str], limits: tuple[float, float], title: str, detail: str
+) -> "Figure":
     """Return a figure of rows of samples of one shape.
 
     Args:
         rows: At least one, all of the same length.
         heads: What stands above the columns; an empty text for nothing.
+        limits: The values that are black and white, or the lower and upper edge of a panel of curves.
         title: The figure's first line.
         detail: Its second line.
     """
@@ -65,7 +68,6 @@ def gallery(rows: Sequence[Row], heads: Sequence[str], title: str, detail: str) 
     size = max(_LEFT + columns * width, _LEAST_WIDTH), _HEAD + len(rows) * height
     made = figure(size, title, detail)
     grid = made.subplots(len(rows), columns, squeeze=False)
-    limits = _limits(rows)
     for row, panels in zip(rows, grid, strict=True):
         for cell, axes in zip(row.cells, panels, strict=True):
             _show(axes, cell, limits)
@@ -76,10 +78,9 @@ def gallery(rows: Sequence[Row], heads: Sequence[str], title: str, detail: str) 
     return made
 
 
-def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return the least and the greatest value of the cells' own samples: all cells have the same scale."""
-    values = [cell.sample for row in rows for cell in row.cells if cell is not None]
-    return float(min(value.min() for value in values)), float(max(value.max() for value in values))
+def limits_of(samples: Sequence[NDArray[Any]]) -> tuple[float, float]:
+    """Return the least and the greatest value of samples."""
+    return float(min(sample.min() for sample in samples)), float(max(sample.max() for sample in samples))
 
 
 def _show(axes: "Axes", cell: Cell | None, limits: tuple[float, float]) -> None:

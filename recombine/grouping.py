@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recombine.run_data import DatasetRun
 
+BY_CLASS, BY_CLUSTER = "by true class", "by cluster"
 _SHORT = 3
 
 
@@ -44,17 +45,16 @@ class Grouping:
     values: NDArray[np.int64]
     looks: Mapping[int, Look]
 
-    def numbers(self) -> NDArray[np.int64]:
-        """Return the number of each sample's group, ``(S,)``."""
-        kinds, places = np.unique(self.values, return_inverse=True)
-        return np.array([self.looks[int(kind)].number for kind in kinds], dtype=np.int64)[places]
+    def present(self) -> list[int]:
+        """Return the groups that occur, by number."""
+        return sorted({int(value) for value in self.values}, key=lambda value: self.looks[value].number)
 
 
 def by_class(dataset: DatasetRun) -> Grouping | None:
     """Return the sample of a dataset by class, or None without labels."""
     if dataset.labels is None:
         return None
-    return Grouping("by true class", dataset.labels[dataset.positions], class_looks(dataset))
+    return Grouping(BY_CLASS, dataset.labels[dataset.positions], class_looks(dataset))
 
 
 def by_cluster(dataset: DatasetRun) -> Grouping | None:
@@ -70,7 +70,7 @@ def by_cluster_then(
     Where these are None, the final ones are shown under the title, or None is returned where there are none either.
     """
     if clusters is not None:
-        return Grouping("by cluster", clusters, cluster_looks(dataset))
+        return Grouping(BY_CLUSTER, clusters, cluster_looks(dataset))
     if dataset.clusters is None:
         return None
     return Grouping(title, dataset.clusters[dataset.positions], cluster_looks(dataset))

@@ -67,8 +67,7 @@ def film(end: Layout, last: NDArray[Any], earlier: Iterable[NDArray[Any]], proje
     """Yield where the samples are at earlier moments of a film, from the one before the last back to the first.
 
     PCA shows every moment along the components of the last one. t-SNE and UMAP start from the points of the moment
-    after, and the outcome is shifted, turned and mirrored, never scaled, to lie upon them as well as it can
-    (Procrustes).
+    after, and the outcome is turned to lie upon them as well as it can (:func:`aligned`).
 
     Args:
         end: The layout of the last moment, as :func:`layout` gives it.
@@ -92,9 +91,13 @@ def film(end: Layout, last: NDArray[Any], earlier: Iterable[NDArray[Any]], proje
 def aligned(points: Points, target: Points) -> Points:
     """Return ``points (S, 2)`` shifted, turned and mirrored so that they lie upon ``target (S, 2)`` by least squares.
 
-    The orthogonal Procrustes problem (Schoenemann 1966).
+    They get the spread of the target as well, since t-SNE and UMAP have no scale. The rest is the orthogonal Procrustes
+    problem (Schoenemann 1966).
     """
     centred, centre = points - points.mean(0), target.mean(0)
+    spread, wanted = np.linalg.norm(centred), np.linalg.norm(target - centre)
+    if spread > 0:
+        centred = centred * (wanted / spread)
     left, _, right = np.linalg.svd(centred.T @ (target - centre))
     turned: Points = centred @ (left @ right) + centre
     return turned

@@ -63,6 +63,6 @@ def draw_spans(axes: "Axes", found: Sequence[Span], with_names: bool) -> None:
         if position:
             axes.axvline(span.start, color="0.6", linewidth=0.8, linestyle=":")
         if with_names:
-            place = {"xy": ((span.start + span.stop) / 2, 1.0), "xycoords": ("data", "axes fraction")}
-            beside = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+            place: Any = {"xy": ((span.start + span.stop) / 2, 1.0), "xycoords": ("data", "axes fraction")}
+            beside: Any = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
             axes.annotate(span.phase, **place, **beside, fontsize=8, color="0.3")

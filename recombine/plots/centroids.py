@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recombine.canvas import Still
 from recombine.errors import NetworkError
-from recombine.gallery import Cell, Row, gallery
+from recombine.gallery import Cell, Row, gallery, is_image, limits_of
 from recombine.grouping import cluster_looks
 from recombine.mapping import Mapping
 from recombine.plots.base import Picture, Studio, detail, title
@@ -17,7 +17,7 @@ from recombine.run_data import DatasetRun, MissingError
 from recombine.samples import plain_view
 from recombine.trained import Trained, autoencoder, trained
 
-_COLUMNS = 10
+_COLUMNS, _COLUMNS_OF_CURVES = 10, 5
 
 
 class Centroids(Picture):
@@ -30,15 +30,18 @@ class Centroids(Picture):
         networks = trained(dataset)
         encoder, decoder = autoencoder(dataset, networks.method)
         clusters, points, what = _points(dataset, networks, encoder)
-        sample = plain_view(dataset.data, dataset.positions[:1])
+        samples = plain_view(dataset.data, dataset.positions)
         try:
-            decoded = networks.decoded(points, encoder, decoder, sample).numpy()
+            decoded = networks.decoded(points, encoder, decoder, samples[:1]).numpy()
         except NetworkError as error:
             raise MissingError(f"the decoder cannot decode what is no sample's: {error}") from error
         rows = _rows(dataset, clusters, decoded)
         heads = [""] * len(rows[0].cells)
-        words = detail(dataset, f"{len(clusters)} clusters, numbered as in the other pictures")
-        yield "centroids", Still(gallery(rows, heads, title(dataset, f"{what} {networks.when}"), words))
+        is_shown = is_image(decoded[0])
+        limits = limits_of([samples.numpy()] if is_shown else [decoded])
+        scale = "grey levels of the samples" if is_shown else "curves over the features"
+        words = detail(dataset, f"{len(clusters)} clusters", scale)
+        yield "centroids", Still(gallery(rows, heads, limits, title(dataset, f"{what} {networks.when}"), words))
 
 
 def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[list[int], Tensor, str]:
@@ -59,11 +62,11 @@ def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[l
 
 
 def _rows(dataset: DatasetRun, clusters: list[int], decoded: NDArray[np.float32]) -> list[Row]:
-    """Return the decoded points ``(K, ...)`` in rows of ten, by the number of their look."""
+    """Return the decoded points ``(K, ...)`` in rows, by the number of their look."""
     looks = cluster_looks(dataset)
     order = sorted(range(len(clusters)), key=lambda place: looks[clusters[place]].number)
-    rows = [order[start : start + _COLUMNS] for start in range(0, len(order), _COLUMNS)]
-    width = min(_COLUMNS, len(order))
+    width = min(_COLUMNS if is_image(decoded[0]) else _COLUMNS_OF_CURVES, len(order))
+    rows = [order[start : start + width] for start in range(0, len(order), width)]
     return [
         Row(
             "",

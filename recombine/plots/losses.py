@@ -40,10 +40,10 @@ class Losses(Picture):
             draw_spans(axes, phases, with_names=position < columns)
             _show(axes, name, parts, position < columns)
         for axes in panels[len(found) :]:
-            axes.set_visible(False)
-        for axes in panels[max(0, len(found) - columns) : len(found)]:
+            axes.set_yticks([])
+            axes.spines[["left"]].set_visible(False)
+        for axes in panels[-columns:]:
             axes.set_xlabel("iteration")
-            axes.tick_params(labelbottom=True)
         yield "losses", Still(made)
 
 

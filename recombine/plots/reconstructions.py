@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recombine.canvas import Still
-from recombine.gallery import Cell, Row, gallery, is_image
-from recombine.grouping import Grouping, by_class, by_cluster
+from recombine.gallery import Cell, Row, gallery, is_image, limits_of
+from recombine.grouping import BY_CLASS, Grouping, by_class, by_cluster
 from recombine.plots.base import Picture, Studio, detail, title
 from recombine.run_data import DatasetRun
 from recombine.samples import plain_view
@@ -35,25 +35,25 @@ class Reconstructions(Picture):
         grouping = by_class(dataset) or by_cluster(dataset)
         rows = _rows(originals, decoded, grouping)
         heads, legend = (["original", "decoded"] * _SAMPLES, "") if is_image(originals[0]) else _curves()
+        limits = limits_of([originals] if is_image(originals[0]) else [originals, decoded])
         words = detail(dataset, legend, f"mean squared error {error:.4g} per element, n = {len(samples):,}")
         head = f"reconstructions {networks.when}"
-        yield "reconstructions", Still(gallery(rows, heads, title(dataset, head), words))
+        yield "reconstructions", Still(gallery(rows, heads, limits, title(dataset, head), words))
 
 
 def _curves() -> tuple[list[str], str]:
     """Return the heads of the columns of samples that are no images, and what their two lines are."""
-    return [""] * _SAMPLES, "grey: original, orange: decoded"
+    return [""] * _SAMPLES, "curves over the features: original grey, decoded orange"
 
 
 def _rows(originals: Images, decoded: Images, grouping: Grouping | None) -> list[Row]:
     """Return a row for each group of the samples ``(S, ...)``, at most 20."""
     if grouping is None:
         return [_row("", originals, decoded, np.arange(len(originals)))]
-    what = "class" if grouping.title == "by true class" else "cluster"
-    present = sorted({int(value) for value in grouping.values}, key=lambda value: grouping.looks[value].number)
+    what = "class" if grouping.title == BY_CLASS else "cluster"
     return [
         _row(f"{what} {grouping.looks[value].mark}", originals, decoded, np.flatnonzero(grouping.values == value))
-        for value in present[:_MOST_ROWS]
+        for value in grouping.present()[:_MOST_ROWS]
     ]
 
 

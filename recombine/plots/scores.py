@@ -36,7 +36,7 @@ class ScoreCurves(Picture):
             panels["without labels"]["share reassigned"] = changed
         shown = {name: found for name, found in panels.items() if found}
         if not shown:
-            raise MissingError("nothing was scored during training: the phases have no performance_evaluation_interval")
+            raise MissingError(_why_none(dataset))
         made = figure((_SIZE[0], 0.8 + _SIZE[1] * len(shown)), title(dataset, "scores"), _words(dataset))
         grid = made.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
         for position, (axes, (name, found)) in enumerate(zip(grid, shown.items(), strict=True)):
@@ -44,6 +44,12 @@ class ScoreCurves(Picture):
             _show(axes, name, found)
         grid[-1].set_xlabel("iteration")
         yield "scores", Still(made)
+
+
+def _why_none(dataset: DatasetRun) -> str:
+    if any(event["event"] == "evaluation" for event in dataset.events):
+        return "nothing was assigned yet when the phases were evaluated"
+    return "nothing was scored during training: the phases have no performance_evaluation_interval"
 
 
 def _words(dataset: DatasetRun) -> str:
