@@ -52,7 +52,7 @@ def plot(folder: Path, options: PlotOptions) -> Iterator[str]:
         run = RunData(folder, options.data_root)
         datasets = _named(options.datasets, run.datasets, "dataset of the run")
         if run.record.status != "finished":
-            yield f"The run is not finished ({_standing(run)}): the pictures show what it left"
+            yield f"{_standing(run)}; the pictures show what it left"
         yield from _drawn(run, list(wanted.values()), list(datasets.values()), options)
 
 
@@ -67,28 +67,33 @@ def _named(names: Sequence[str], known: dict[str, Thing], what: str) -> dict[str
 
 
 def _standing(run: RunData) -> str:
-    return f"{run.record.status}: {run.record.error}" if run.record.error else run.record.status
+    """Return in words how a run that is not finished stands."""
+    status = run.record.status
+    words = {"failed": "failed", "interrupted": "was interrupted", "running": "is under way"}[status]
+    return f"The run {words}: {run.record.error}" if status == "failed" else f"The run {words}"
 
 
 def _drawn(
     run: RunData, wanted: Sequence[Picture], datasets: Sequence[DatasetRun], options: PlotOptions
 ) -> Iterator[str]:
+    """Draw picture after picture; what was asked for by name and can be drawn of no dataset is an error."""
     studio = Studio(options.projection)
     output = options.output if options.output is not None else run.folder / _PLOTS
-    reasons: dict[str, str] = {}
-    done: set[str] = set()
-    for dataset in datasets:
-        for picture in wanted:
+    anything = False
+    for picture in wanted:
+        missing: dict[str, str] = {}
+        for dataset in datasets:
             try:
                 for stem, drawing in picture.draw(dataset, studio):
-                    done.add(picture.name)
                     yield from map(str, _saved(drawing, output / dataset.folder.name / stem, options))
             except MissingError as error:
-                reasons.setdefault(picture.name, str(error))
-                yield f"left out: {picture.name} of {dataset.name}: {error}"
-    lacking = [name for name in (options.names or reasons) if name not in done]
-    if lacking and (options.names or not done):
-        raise UsageError(f"{lacking[0]} cannot be drawn: {reasons[lacking[0]]}")
+                missing[dataset.name] = str(error)
+        if options.names and len(missing) == len(datasets):
+            raise UsageError(f"{picture.name} cannot be drawn: {next(iter(missing.values()))}")
+        yield from (f"left out: {picture.name} of {dataset}: {reason}" for dataset, reason in missing.items())
+        anything |= len(missing) < len(datasets)
+    if not anything:
+        raise UsageError(f"nothing of the run in {run.folder} can be drawn")
 
 
 def _saved(drawing: canvas.Still | canvas.Film, path: Path, options: PlotOptions) -> list[Path]:

@@ -15,6 +15,7 @@ from recombine.trained import autoencoder, trained
 
 _SAMPLES = 4
 _MOST_ROWS = 20
+_CUT = "grey levels of the originals"
 
 Images = NDArray[np.float32]
 
@@ -34,7 +35,7 @@ class Reconstructions(Picture):
         originals, decoded = samples.numpy(), outcome.numpy()
         grouping = by_class(dataset) or by_cluster(dataset)
         rows = _rows(originals, decoded, grouping)
-        heads, legend = (["original", "decoded"] * _SAMPLES, "") if is_image(originals[0]) else _curves()
+        heads, legend = (["original", "decoded"] * _SAMPLES, _CUT) if is_image(originals[0]) else _curves()
         limits = limits_of([originals] if is_image(originals[0]) else [originals, decoded])
         words = detail(dataset, legend, f"mean squared error {error:.4g} per element, n = {len(samples):,}")
         head = f"reconstructions {networks.when}"
