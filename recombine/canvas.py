@@ -20,8 +20,8 @@ FORMATS = ("png", "svg")
 _DOTS_PER_INCH = 120
 _FILM_DOTS_PER_INCH = 100
 _COLOURS_OF_GIF = 64
-_LEVELS = 3
-_WHITE = 255
+_CHANNELS = 3
+_WHITE, _NEARLY_WHITE = 255, 244
 #: ffmpeg takes images of even sizes alone.
 _MP4 = ["-f", "mp4", "-pix_fmt", "yuv420p", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white"]
 _TITLE_SIZE = 12.0
@@ -188,9 +188,9 @@ class Film:
 
 
 def _with_white(reduced: "Image") -> "Image":
-    """Return an image of few colours whose lightest one is white, which reducing may have made grey."""
-    colours = np.array(reduced.getpalette()).reshape(-1, _LEVELS)
-    colours[colours.sum(1).argmax()] = _WHITE
+    """Return an image of few colours of which those that are nearly white are white: the ground is to be."""
+    colours = np.array(reduced.getpalette()).reshape(-1, _CHANNELS)
+    colours[colours.min(1) >= _NEARLY_WHITE] = _WHITE
     reduced.putpalette(colours.flatten().tolist())
     return reduced
 

@@ -17,7 +17,7 @@ TWO_PHASES = {
     "/name": "two phases",
     "/phases/0/exit_criteria/iterations": 6,
     "/phases/1": {
-        **small()["phases"][0],
+        **small(LOSSES_EVERY_STEP)["phases"][0],
         "name": "more",
         "order": 1,
         "exit_criteria": {"iterations": 4},
@@ -31,11 +31,11 @@ TWO_PHASES = {
 }
 
 
-def run_of(folder, changes=None, interval=0, saving=SavingOptions(5, 0), watchers=()):  # noqa: B008  (frozen)
+def run_of(folder, changes=None, interval=0, saving=None, watchers=()):
     """Run the small method, changed, and return its folder."""
     job, problems = prepare(load_dict(small(copy.deepcopy(changes or {}))), BatchOptions(LogOptions(folder)), {})
     assert job is not None, problems
-    options = RunOptions(saving, shares_phases=False, embedding_interval=interval)
+    options = RunOptions(saving or SavingOptions(), shares_phases=False, embedding_interval=interval)
     result, _ = execute(job, LogOptions(folder), lambda line: None, watchers, options)
     return result.folder
 

@@ -21,7 +21,13 @@ OPEN_SETS = {
 OPEN_TO_PATTERNS = {"clock", "contrast", "decoding", "distances", "errors", "mapping", "modes", "patterns.base", "step"}
 #: Who imports modules by name, each only names of files in the package's own folders.
 IMPORT_BY_NAME = {"recombine/__init__.py", "recombine/registry.py", "recombine/datasets/base.py"}
-IMPORT_BY_NAME |= {"recombine/views/base.py", "recombine/torchvision_import.py"}
+IMPORT_BY_NAME |= {"recombine/views/base.py", "recombine/torchvision_import.py", "recombine/plots/base.py"}
+#: Packages that need not be installed, each with the one file that imports it.
+EXTRAS = {
+    "matplotlib": "recombine/canvas.py",
+    "imageio_ffmpeg": "recombine/canvas.py",
+    "umap": "recombine/projection.py",
+}
 LONGEST_BODY, MOST_ARGUMENTS, DEEPEST, LONGEST_LOOP, LONGEST_FILE = 40, 7, 3, 200, 400
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 BLOCKS = (ast.If, ast.For, ast.While, ast.Match)
@@ -196,6 +202,27 @@ def test_torchvision_is_imported_in_one_place():
     tree = parsed(ROOT / "recombine" / "torchvision_import.py")
     at_import = [node for node in tree.body if not isinstance(node, (*FUNCTIONS, ast.ClassDef))]
     assert "torchvision" not in imported_by_name(ast.Module(at_import, []))
+
+
+@pytest.mark.parametrize("package", EXTRAS)
+def test_what_need_not_be_installed_is_imported_in_one_place_when_it_is_needed(package):
+    """Imports for type checkers alone do not count."""
+    found = {
+        name_of(path): not_at_import
+        for path in PACKAGE
+        for name, not_at_import in runtime_imports(parsed(path))
+        if name.split(".")[0] == package
+    }
+    assert found == {EXTRAS[package]: True}
+
+
+def runtime_imports(tree):
+    """Return the names that a file imports when it runs, each with whether that happens inside a function."""
+    for_types = [node for node in of_kind(tree, ast.If) if dotted(node.test) == "TYPE_CHECKING"]
+    aside = {id(child) for node in for_types for child in ast.walk(node)}
+    within = {id(child) for function in of_kind(tree, FUNCTIONS) for child in ast.walk(function)}
+    nodes = [node for node in of_kind(tree, (ast.Import, ast.ImportFrom)) if id(node) not in aside]
+    return [(name, id(node) in within) for node in nodes for name in imports(ast.Module([node], []))]
 
 
 def imported_by_name(tree):

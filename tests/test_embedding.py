@@ -3,11 +3,11 @@ import torch
 from recombine import embedding
 from recombine.build import build_data
 from recombine.embedding import embed
+from recombine.engines.single import SingleDevice
 from recombine.evaluate import evaluate, features
 from recombine.label_free import sample_positions
 from recombine.loop import Run, new_state
 from recombine.state import Origin
-from recombine.engines.single import SingleDevice
 from tests.runs import config_of, made, method, train
 
 FLIP = {"type": "RandomHorizontalFlip"}

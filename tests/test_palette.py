@@ -37,7 +37,9 @@ def lab(colours, vision):
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
 
 
-@pytest.mark.parametrize(("vision", "least"), [("normal", 24), ("protanopia", 21), ("deuteranopia", 18), ("tritanopia", 19)])
+@pytest.mark.parametrize(
+    ("vision", "least"), [("normal", 24), ("protanopia", 21), ("deuteranopia", 18), ("tritanopia", 19)]
+)
 def test_colours_can_be_told_apart(vision, least):
     values = lab([*COLOURS, "#ffffff"], vision)
     distances = np.linalg.norm(values[:, None] - values[None], axis=2)

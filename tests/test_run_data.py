@@ -83,7 +83,10 @@ def test_without_embeddings_the_sample_is_drawn_and_the_option_named(tmp_path):
         file.unlink()
     found = dataset_of(run)
     assert found.positions.tolist() == sample_positions(1797, 0, "Digits").tolist()
-    with pytest.raises(MissingError, match=r"^the run kept no embeddings: run it again with --fresh, or with --fresh --keep-embeddings N"):
+    with pytest.raises(
+        MissingError,
+        match=r"^the run kept no embeddings: run it again with --fresh, or with --fresh --keep-embeddings N",
+    ):
         _ = found.moments
 
 
