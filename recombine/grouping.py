@@ -80,8 +80,8 @@ def class_looks(dataset: DatasetRun) -> dict[int, Look]:
     """Return how each class is shown."""
     found = {}
     for number, (label, name) in enumerate(sorted(dataset.class_names.items())):
-        is_short = len(name) <= _SHORT
-        found[label] = Look(number, name if is_short else str(label), name if is_short else f"{label}: {name}")
+        mark = name if len(name) <= _SHORT else str(label)
+        found[label] = Look(number, mark, name if name.startswith(mark) else f"{mark}: {name}")
     return found
 
 

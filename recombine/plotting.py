@@ -76,10 +76,10 @@ def _standing(run: RunData) -> str:
 def _drawn(
     run: RunData, wanted: Sequence[Picture], datasets: Sequence[DatasetRun], options: PlotOptions
 ) -> Iterator[str]:
-    """Draw picture after picture; what was asked for by name and can be drawn of no dataset is an error."""
+    """Draw picture after picture; that one that was asked for can be drawn of no dataset is an error, at the end."""
     studio = Studio(options.projection)
     output = options.output if options.output is not None else run.folder / _PLOTS
-    anything = False
+    anything, lacking = False, ""
     for picture in wanted:
         missing: dict[str, str] = {}
         for dataset in datasets:
@@ -88,10 +88,13 @@ def _drawn(
                     yield from map(str, _saved(drawing, output / dataset.folder.name / stem, options))
             except MissingError as error:
                 missing[dataset.name] = str(error)
-        if options.names and len(missing) == len(datasets):
-            raise UsageError(f"{picture.name} cannot be drawn: {next(iter(missing.values()))}")
-        yield from (f"left out: {picture.name} of {dataset}: {reason}" for dataset, reason in missing.items())
         anything |= len(missing) < len(datasets)
+        if options.names and len(missing) == len(datasets):
+            lacking = lacking or f"{picture.name} cannot be drawn: {next(iter(missing.values()))}"
+        else:
+            yield from (f"left out: {picture.name} of {dataset}: {reason}" for dataset, reason in missing.items())
+    if lacking:
+        raise UsageError(lacking)
     if not anything:
         raise UsageError(f"nothing of the run in {run.folder} can be drawn")
 

@@ -107,7 +107,7 @@ def film_words(end: Layout) -> str:
     """Return in words how the moments of a film belong together."""
     if end.has_scale:
         return f"{end.words} of the last moment"
-    return f"{end.words}, each moment from the points of the next, aligned by Procrustes"
+    return f"{end.words}, each moment started from the points of the one after it and aligned (Procrustes)"
 
 
 def _as_it_is(points: Points) -> Layout:

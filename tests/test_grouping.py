@@ -20,11 +20,12 @@ def dataset(labels=None, clusters=None, names=None, matching=None, num_clusters=
 
 
 def test_classes_are_numbered_in_order_and_long_names_stand_in_the_legend():
-    found = class_looks(dataset([0], names={7: "7", 2: "cat", 30: "trouser"}))
+    found = class_looks(dataset([0], names={7: "7", 2: "cat", 30: "trouser", 31: "31 - boot"}))
     assert {label: (look.number, look.mark, look.name) for label, look in found.items()} == {
         2: (0, "cat", "cat"),
         7: (1, "7", "7"),
         30: (2, "30", "30: trouser"),
+        31: (3, "31", "31 - boot"),
     }
 
 

@@ -40,8 +40,12 @@ class Centroids(Picture):
         is_shown = is_image(decoded[0])
         limits = limits_of([samples.numpy()] if is_shown else [decoded])
         scale = "grey levels of the samples" if is_shown else "curves over the features"
-        words = detail(dataset, f"{len(clusters)} clusters", scale)
+        words = detail(dataset, f"{len(clusters)} clusters{_matched(dataset)}", scale)
         yield "centroids", Still(gallery(rows, heads, limits, title(dataset, f"{what} {networks.when}"), words))
+
+
+def _matched(dataset: DatasetRun) -> str:
+    return ", each with the class that it is matched with" if dataset.matching else ""
 
 
 def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[list[int], Tensor, str]:

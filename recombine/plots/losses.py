@@ -29,7 +29,7 @@ class Losses(Picture):
         """Yield ``losses``."""
         found, phases = curves(dataset.events, "losses", "losses"), spans(dataset.events)
         if not found:
-            raise MissingError("the history has no losses: no phase lasted long enough to report any")
+            raise MissingError("the history has no losses: the phases ended before any was due (loss_report_interval)")
         columns = min(_COLUMNS, len(found))
         rows = math.ceil(len(found) / columns)
         size = max(columns * _PANEL[0], 6.4), _HEAD + rows * _PANEL[1]

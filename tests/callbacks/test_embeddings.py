@@ -7,6 +7,7 @@ from recombine.embedding import Embedding
 from recombine.execute import RunOptions
 from recombine.frames import Moment, moments, read_frame
 from recombine.keeper import SavingOptions
+from tests.recorder import Recording, Tracer
 from tests.runs import config_of, made, method, same, train
 from tests.stops import Stop, job_of, start
 
@@ -80,6 +81,15 @@ def test_keeping_changes_no_bit(tmp_path, interval):
     keeper = EmbeddingKeeper(tmp_path, config_of(described), interval)
     assert same(train(described, [keeper]).bits(), train(described).bits())
     assert len(_kept(tmp_path)) == {0: 2, 1: 11, 2: 7}[interval]
+
+
+def test_keeping_changes_no_bit_of_steps_that_are_repeated_from_a_recording(tmp_path):
+    tracers = Tracer(), Tracer()
+    described = _two_phases()
+    keeper = EmbeddingKeeper(tmp_path, config_of(described), 1)
+    watched = train(described, [keeper], engine=Recording(tracers[0])).bits()
+    assert same(watched, train(described, engine=Recording(tracers[1])).bits())
+    assert tracers[0].repeated == tracers[1].repeated > 0
 
 
 @pytest.mark.parametrize("stopped", range(1, 10))
