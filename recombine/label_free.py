@@ -96,11 +96,12 @@ class _Groups:
         return values @ members.scatter_(1, self.group[:, None], 1)
 
 
-def sample_positions(num_samples: int, seed: int, dataset: str, size: int = SAMPLE_SIZE) -> Tensor:
+def sample_positions(num_samples: int, seed: int, dataset: str, size: int | None = None) -> Tensor:
     """Return which of N samples are looked at, ascending ``(S,)``: all, or a random ``size`` of them.
 
-    They are the same at every evaluation of a dataset under a seed.
+    They are the same at every evaluation of a dataset under a seed. The size is :data:`SAMPLE_SIZE` unless given.
     """
+    size = SAMPLE_SIZE if size is None else size
     if num_samples <= size:
         return torch.arange(num_samples)
     draws = generator(seed, "label-free scores", dataset)
