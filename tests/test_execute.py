@@ -57,6 +57,8 @@ def test_a_run_leaves_its_files_and_nothing_half_written(tmp_path):
         "Digits",
         "Digits/assignments.csv",
         "Digits/confusion.csv",
+        "Digits/embeddings",
+        "Digits/embeddings/00_00000002_end.npz",
         "checkpoints",
         *(f"checkpoints/{path.name}" for path in (result.folder / "checkpoints").iterdir()),
         "config.json",
