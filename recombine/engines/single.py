@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from recombine.cuda_graphs import CudaGraphs
 from recombine.engines.base import Engine
 from recombine.errors import UsageError
+from recombine.mapping import Mapping
 from recombine.method import Method
 from recombine.recording import Recorder
 
@@ -41,9 +44,12 @@ class SingleDevice(Engine):
     def place(self, method: Method) -> None:
         """Move a method to the device."""
         method.to(self._device)
-        if self._precision == _REDUCED and self._device.type == "cuda":
-            for mapping in method.mappings.values():
+        on_gpu = self._device.type == "cuda"
+        for mapping in method.mappings.values():
+            if on_gpu and self._precision == _REDUCED:
                 mapping.reduced_precision = torch.bfloat16
+            if not on_gpu or self._precision != _FULL:
+                _store_channels_last(mapping)
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -70,6 +76,16 @@ class SingleDevice(Engine):
             return f"{self._device} ({torch.cuda.get_device_name(self._device)}, {self._precision})"
         unused = "" if self._precision == _FULL else f"; {self._precision} is for GPUs, here it is float32"
         return f"{self._device} ({torch.get_num_threads()} threads{unused})"
+
+
+def _store_channels_last(mapping: Mapping) -> None:
+    """Store the kernels of a mapping's convolutions of images, and with them what these put out, channels last.
+
+    A CPU, and the tensor cores of a GPU, then take a quarter to a third less time for the same numbers.
+    """
+    for layer in mapping.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(layer, LazyModuleMixin):
+            layer.to(memory_format=torch.channels_last)
 
 
 def _float32_backends() -> tuple[Any, ...]:
