@@ -74,7 +74,8 @@ def _loops(path: Path, images: Samples, device: str) -> Iterator[tuple[tuple[str
 
 
 def _starts(loop: Loop) -> list[int]:
-    objectives, end = loop.phase.objectives, loop.phase.config.exit_criteria["iterations"]
+    objectives, criteria = loop.phase.objectives, loop.phase.config.exit_criteria
+    end = criteria["iterations"] if "iterations" in criteria else criteria["epochs"] * loop.phase.data.batches_per_epoch
     stages = {start for objective in objectives for start in objective.pattern.stage_starts()}
     onsets = {objective.schedule.start_at_iteration for objective in objectives}
     return sorted(start for start in {0} | stages | onsets if start < end)

@@ -19,6 +19,7 @@ followed each other, and behind it stand the lowest and the highest, and the num
 is that of a float32 product of 2048 x 2048 matrices, measured beside the rest.
 """
 _DEVICES = ("", "_cuda", "_mps")
+_BY_HAND = {"by_hand": "written by hand", "by_hand_channels_last": "written by hand, channels last"}
 _LOOP, _PRODUCTS, _VIEWS = "loop/by_hand", "loop/products", "views/loop"
 
 Spread = Mapping[str, Any]
@@ -61,6 +62,11 @@ def bars() -> Iterator[Bar]:
     """Yield what there is a bar for, and the few figures beside it that belong there."""
     for content in _results("floor"):
         yield from _floor_bars(content)
+    for content in _results("convolutions"):
+        for phase, measured in content["phases"].items():
+            for name in ("by_hand", "by_hand_channels_last"):
+                what = f"convolutions, {phase}: general loop / {_BY_HAND[name]}"
+                yield _ratio(what, "<=", 1.10, content, measured["ratios"][f"loop/{name}"])
     for content in _results("pil_pipeline"):
         yield _ratio("the usual pipeline of PIL images / our views", ">=", 25, content, content["ratios"]["usual/ours"])
     for content in _results("startup"):
@@ -77,6 +83,7 @@ def sections_of_the_page() -> Iterator[str]:
     """Yield the sections below the table."""
     writers = (
         ("floor", _floor),
+        ("convolutions", _convolutions),
         ("profile", _profile),
         ("steps", _steps),
         ("pil_pipeline", _pipeline),
@@ -202,6 +209,21 @@ def _profile(content: Any) -> Iterator[str]:
         yield table(["group", "ms", "share"], rows)
         most = [f"`{name}` {one * 1000:.2f}" for name, one in list(measured["operations"].items())[:8]]
         yield f"Operations that take most, ms: {', '.join(most)}.\n"
+
+
+def _convolutions(content: Any) -> Iterator[str]:
+    yield "## Convolutions\n"
+    yield (
+        "`bench/convolutions.py`: an iteration of architecture 1 of Clustering with Deep Learning for MNIST (batches "
+        "of 100) with all that a run does around it, and the same written by hand, as torch stores kernels and "
+        "channels last. "
+        f"{content['samples']:,} made images, {content['repeats']} iterations a turn. {_machine(content)}"
+    )
+    rows = [
+        [phase, *(_milliseconds(measured["seconds"][name]) for name in ("loop", *_BY_HAND))]
+        for phase, measured in content["phases"].items()
+    ]
+    yield table(["phase", "general loop, ms", *(f"{words}, ms" for words in _BY_HAND.values())], rows)
 
 
 def _steps(content: Any) -> Iterator[str]:

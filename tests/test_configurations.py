@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import recombine
 from recombine.load import load_file
@@ -13,8 +14,12 @@ from recombine.registry import patterns
 from tests.datasets.files import write_idx
 
 FOLDER = Path(__file__).resolve().parent.parent / "configurations"
-FILES = sorted(FOLDER.glob("*/*.json"))
+FILES = sorted(path for path in FOLDER.glob("*/**/*.json") if path.parent.name != "architectures")
+#: Those of a family of architectures are run for one of each kind of network and loss; the others differ by an index.
+OTHER_ARCHITECTURES = re.compile("coil20/architecture_([134567]_|2_k)|architecture_._pretraining")
 ITERATIONS, BATCH, TRAIN, TEST, CLASSES = 6, 32, 300, 100, 10
+#: Samples of datasets that are used as they are, or are large.
+USED = {"Digits": TRAIN, "COIL20": 40}
 #: Whole numbers of iterations and restarts, wherever they stand in a file, and what they become.
 SHORTENED = [
     (re.compile(r"^iterations$"), ITERATIONS),
@@ -26,9 +31,17 @@ SHORTENED = [
 ]
 
 
-def parameters():
+LISTS = {"mnist": "mnist.json", "coil20": "coil.json"}
+
+
+def parameters(files=FILES):
     """Return one parameter of a test for each file."""
-    return [pytest.param(path, id=path.relative_to(FOLDER).with_suffix("").as_posix()) for path in FILES]
+    return [pytest.param(path, id=path.relative_to(FOLDER).with_suffix("").as_posix()) for path in files]
+
+
+def run_through():
+    """Return the files that are run."""
+    return [path for path in FILES if not OTHER_ARCHITECTURES.search(path.as_posix())]
 
 
 def shortened(value):
@@ -58,6 +71,19 @@ def write_digits_of_bars(root, prefix, count):
     write_idx(root / f"{prefix}-labels-idx1-ubyte", labels)
 
 
+def write_objects_of_rings(root):
+    """Write images in COIL-20's layout: each object is a ring of its own size, on noise."""
+    draws = np.random.default_rng(20)
+    rows, columns = np.mgrid[-64:64, -64:64]
+    for item in range(20):
+        ring = np.abs(np.hypot(rows, columns) - 3 * item) < 3
+        folder = root / f"obj{item + 1:02}"
+        folder.mkdir(parents=True)
+        for view in range(72):
+            noise = draws.integers(0, 60, ring.shape, dtype=np.uint8)
+            Image.fromarray(np.where(ring, 220, noise)).save(folder / f"view{view:02}.png", compress_level=1)
+
+
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory):
     """Made data for every dataset that a configuration may name."""
@@ -65,6 +91,7 @@ def data_root(tmp_path_factory):
     for name in ("MNIST", "FashionMNIST", "KMNIST"):
         write_digits_of_bars(root / name / "raw", "train", TRAIN)
         write_digits_of_bars(root / name / "raw", "t10k", TEST)
+    write_objects_of_rings(root / "COIL20")
     return root
 
 
@@ -73,7 +100,8 @@ def test_finds_the_configurations():
     assert FOLDER / "quickstart" / "digits.json" in FILES
     assert list(FOLDER.glob("*.json")) == []
     deeper = {path.parent for path in FOLDER.glob("*/*/**/*.json")}
-    assert {folder.name for folder in deeper} == {"architectures"}, "lists of architectures are no methods"
+    assert {folder.name for folder in deeper} == {"architectures", "mnist", "coil20"}
+    assert len([path for path in FILES if path.parent.name in ("mnist", "coil20")]) == 3 * (2 + 8)
 
 
 @pytest.mark.parametrize("path", parameters())
@@ -111,7 +139,7 @@ def test_shortening_keeps_what_is_no_time():
     }
 
 
-@pytest.mark.parametrize("path", parameters())
+@pytest.mark.parametrize("path", parameters(run_through()))
 def test_runs_through_every_phase_to_a_score_on_every_dataset(path, data_root, tmp_path):
     method = shortened(json.loads(path.read_text(encoding="utf-8")))
     for mapping in method["mappings"]:
@@ -119,8 +147,8 @@ def test_runs_through_every_phase_to_a_score_on_every_dataset(path, data_root, t
             list_of_it = path.parent / mapping["architecture"]["path_to_file"]
             mapping["architecture"]["path_to_file"] = str(list_of_it)
     for dataset in method["datasets"]:
-        if dataset["dataset"] == "Digits":
-            dataset["index_of_last_sample_to_use"] = TRAIN - 1
+        if dataset["dataset"] in USED:
+            dataset["index_of_last_sample_to_use"] = USED[dataset["dataset"]] - 1
     file = tmp_path / path.name
     file.write_text(json.dumps(method), encoding="utf-8")
     result = recombine.run(file, device="cpu", data_root=data_root, log_dir=tmp_path / "logs")
@@ -137,9 +165,26 @@ def test_runs_through_every_phase_to_a_score_on_every_dataset(path, data_root, t
             assert_all_losses_are_reported(phase, [e for e in events if e.get("phase") == phase.name])
 
 
+@pytest.mark.parametrize("folder", ["mnist", "coil20"])
+@pytest.mark.parametrize("kind", ["pretraining", "kl", "k_means"])
+def test_the_files_of_a_family_differ_by_their_architecture_only(folder, kind):
+    files = sorted(path for path in FILES if path.parent.name == folder and path.stem.endswith(f"_{kind}"))
+    assert len(files) == {"mnist": 2, "coil20": 8}[folder]
+    architectures = json.loads(files[0].parent.with_name("architectures").joinpath(LISTS[folder]).read_text())
+    first = None
+    for index, path in enumerate(files):
+        method = json.loads(path.read_text(encoding="utf-8"))
+        assert method.pop("name") == f"dcjc_{kind}_{folder}_{index}"
+        assert method["mappings"][0]["architecture"].pop("index") == index
+        assert method["datasets"][0].pop("batch_size") == architectures[index]["batch_size"]
+        assert f"architecture {index} of " in method["description"].pop(0)
+        first = first or method
+        assert method == first
+
+
 def assert_scored(dataset, log):
     """Assert that every sample of a dataset has a cluster, and the dataset its final line."""
-    assert dataset.num_samples == len(dataset.clusters) in (TRAIN, TEST)
+    assert dataset.num_samples == len(dataset.clusters) in (TRAIN, TEST, TRAIN + TEST, USED["COIL20"])
     assert 1 / CLASSES <= dataset.scores.acc <= 1
     assert len(dataset.assignments_file.read_text().splitlines()) == dataset.num_samples + 1
     assert f'Final performance on dataset "{dataset.name}": {dataset.scores}' in log

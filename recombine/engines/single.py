@@ -85,7 +85,7 @@ def _store_channels_last(mapping: Mapping) -> None:
     """
     for layer in mapping.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(layer, LazyModuleMixin):
-            layer.to(memory_format=torch.channels_last)
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _float32_backends() -> tuple[Any, ...]:

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -83,3 +85,39 @@ def test_precision_changes_nothing_on_a_cpu(precision):
     with engine.computing():
         assert torch.equal(placed.mappings["encoder"](samples), before)
     assert engine.describe().endswith(f"threads; {precision} is for GPUs, here it is float32)")
+
+
+def _convolutional():
+    layers = [("conv", nn.Conv2d(3, 4, 3)), ("lazy", nn.LazyConv2d(2, 3)), ("back", nn.ConvTranspose2d(2, 3, 5))]
+    return Method([Mapping("encoder", "feature_extractor", layers)], nn.Module())
+
+
+def _is_channels_last(method, name):
+    weight = method.mappings["encoder"].layer(name).weight
+    return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+
+
+def test_kernels_lie_channels_last_on_a_cpu_and_compute_the_same():
+    torch.manual_seed(0)
+    placed, samples = _convolutional(), torch.rand(5, 3, 9, 9)
+    before = placed.mappings["encoder"](samples)
+    placed = copy.deepcopy(placed)
+    SingleDevice("cpu").place(placed)
+    assert _is_channels_last(placed, "conv")
+    assert _is_channels_last(placed, "back")
+    after = placed.mappings["encoder"](samples)
+    torch.testing.assert_close(after, before)
+    assert after.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_layer_without_sizes_stays_as_it_is():
+    placed = _convolutional()
+    SingleDevice("cpu").place(placed)
+    assert isinstance(placed.mappings["encoder"].layer("lazy"), nn.LazyConv2d)
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", False), ("tf32", True), ("bfloat16", True)])
+def test_kernels_lie_channels_last_on_a_gpu_for_its_tensor_cores(monkeypatch, precision, expected):
+    placed = _convolutional()
+    _on_a_gpu(monkeypatch, precision).place(placed)
+    assert _is_channels_last(placed, "conv") == expected
