@@ -122,7 +122,7 @@ class MethodConfig:
         name: The method's name.
         seed: The number from which all randomness of a run derives.
         device: A torch device, or ``cuda_if_available``.
-        precision: How networks compute on a GPU: ``float32``, ``tf32`` or ``bfloat16``.
+        precision: How networks compute: ``float32``, ``tf32`` or ``bfloat16``.
         cuda_graphs: Whether a GPU repeats steps from recordings.
         mappings: The networks, in order of declaration.
         phases: Enabled phases, in ascending order.

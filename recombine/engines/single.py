@@ -17,6 +17,7 @@ from recombine.recording import Recorder
 
 _IF_AVAILABLE = "cuda_if_available"
 _FULL, _TENSOR_CORES, _REDUCED = "float32", "tf32", "bfloat16"
+_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 
 class SingleDevice(Engine):
@@ -24,7 +25,8 @@ class SingleDevice(Engine):
 
     Args:
         name: A torch device such as ``cpu`` or ``cuda:1``, or ``cuda_if_available``.
-        precision: How networks compute on a GPU: ``float32``, ``tf32`` or ``bfloat16``. On a CPU it changes nothing.
+        precision: How networks compute: ``float32``, ``tf32`` or ``bfloat16``. What the device has no instructions for
+            is ``float32``: on a CPU, ``tf32``, and on most also ``bfloat16``.
         cuda_graphs: Whether a GPU repeats steps from recordings.
 
     Raises:
@@ -44,11 +46,10 @@ class SingleDevice(Engine):
     def place(self, method: Method) -> None:
         """Move a method to the device."""
         method.to(self._device)
-        on_gpu = self._device.type == "cuda"
         for mapping in method.mappings.values():
-            if on_gpu and self._precision == _REDUCED:
+            if self._precision == _REDUCED and self._computes_in_bfloat16():
                 mapping.reduced_precision = torch.bfloat16
-            if not on_gpu or self._precision != _FULL:
+            if self._device.type != "cuda" or self._precision != _FULL:
                 _store_channels_last(mapping)
 
     @contextmanager
@@ -74,8 +75,17 @@ class SingleDevice(Engine):
         """Return the device in words."""
         if self._device.type == "cuda":
             return f"{self._device} ({torch.cuda.get_device_name(self._device)}, {self._precision})"
-        unused = "" if self._precision == _FULL else f"; {self._precision} is for GPUs, here it is float32"
-        return f"{self._device} ({torch.get_num_threads()} threads{unused})"
+        precision = "" if self._precision == _FULL else f", {self._precision}"
+        if precision and not (self._precision == _REDUCED and self._computes_in_bfloat16()):
+            precision = f"; it has no {self._precision}, here that is float32"
+        return f"{self._device} ({torch.get_num_threads()} threads{precision})"
+
+    def _computes_in_bfloat16(self) -> bool:
+        """Tell whether the device multiplies bfloat16 numbers by instructions of its own."""
+        if self._device.type == "cuda":
+            return True
+        found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        return any(found.get(name) for name in _BFLOAT16_INSTRUCTIONS)
 
 
 def _store_channels_last(mapping: Mapping) -> None:

@@ -77,14 +77,32 @@ def test_networks_are_told_their_precision_on_a_gpu(monkeypatch, precision, expe
     assert placed.mappings["encoder"].reduced_precision == expected
 
 
+def _with_instructions(monkeypatch, **found):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, **found}, raising=False)
+
+
+@pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_bf16"])
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(monkeypatch, instructions):
+    _with_instructions(monkeypatch, **{instructions: True})
+    engine, placed, samples = SingleDevice("cpu", "bfloat16"), _method(), torch.rand(4, 3)
+    exact = placed.mappings["encoder"](samples)
+    engine.place(placed)
+    found = placed.mappings["encoder"](samples)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    torch.testing.assert_close(found, exact, rtol=0.05, atol=0.05)
+    assert engine.describe() == f"cpu ({torch.get_num_threads()} threads, bfloat16)"
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-def test_precision_changes_nothing_on_a_cpu(precision):
+def test_precision_changes_nothing_on_a_cpu_without_instructions_for_it(monkeypatch, precision):
+    _with_instructions(monkeypatch, avx512_bf16=False)
     engine, placed, samples = SingleDevice("cpu", precision), _method(), torch.rand(4, 3)
     before = placed.mappings["encoder"](samples)
     engine.place(placed)
     with engine.computing():
         assert torch.equal(placed.mappings["encoder"](samples), before)
-    assert engine.describe().endswith(f"threads; {precision} is for GPUs, here it is float32)")
+    assert engine.describe().endswith(f"threads; it has no {precision}, here that is float32)")
 
 
 def _convolutional():
