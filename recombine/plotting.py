@@ -79,7 +79,7 @@ def _drawn(
     """Draw picture after picture; that one that was asked for can be drawn of no dataset is an error, at the end."""
     studio = Studio(options.projection)
     output = options.output if options.output is not None else run.folder / _PLOTS
-    anything, lacking = False, ""
+    anything, lacking = False, list[str]()
     for picture in wanted:
         missing: dict[str, str] = {}
         for dataset in datasets:
@@ -90,11 +90,11 @@ def _drawn(
                 missing[dataset.name] = str(error)
         anything |= len(missing) < len(datasets)
         if options.names and len(missing) == len(datasets):
-            lacking = lacking or f"{picture.name} cannot be drawn: {next(iter(missing.values()))}"
+            lacking.append(f"{picture.name} cannot be drawn: {next(iter(missing.values()))}")
         else:
             yield from (f"left out: {picture.name} of {dataset}: {reason}" for dataset, reason in missing.items())
     if lacking:
-        raise UsageError(lacking)
+        raise UsageError("\n".join(lacking))
     if not anything:
         raise UsageError(f"nothing of the run in {run.folder} can be drawn")
 

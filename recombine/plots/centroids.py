@@ -21,7 +21,10 @@ _COLUMNS, _COLUMNS_OF_CURVES = 10, 5
 
 
 class Centroids(Picture):
-    """The centroids of a method that has some, else the means of the clusters' features, seen by the decoder."""
+    """The centroids of a method that has some, else the means of the clusters' features, seen by the decoder.
+
+    A decoder that needs what its encoder found on the way cannot see them: then the samples nearest to them are shown.
+    """
 
     name, order = "centroids", 3
 
@@ -33,8 +36,10 @@ class Centroids(Picture):
         samples = plain_view(dataset.data, dataset.positions)
         try:
             decoded = networks.decoded(points, encoder, decoder, samples[:1]).numpy()
-        except NetworkError as error:
-            raise MissingError(f"the decoder cannot decode what is no sample's: {error}") from error
+        except NetworkError:
+            decoded, what = _nearest(dataset, points).numpy(), f"samples nearest to the {what}"
+        else:
+            what = f"decoded {what}"
         rows = _rows(dataset, clusters, decoded)
         heads = [""] * len(rows[0].cells)
         is_shown = is_image(decoded[0])
@@ -52,7 +57,7 @@ def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[l
     """Return clusters, the points that stand for them ``(K, D)``, and what these are."""
     own = networks.method.centroids
     if own is not None and own.is_initialized and own.extractor is encoder:
-        return list(range(len(own.positions))), own.positions.detach(), "decoded centroids"
+        return list(range(len(own.positions))), own.positions.detach(), "centroids"
     if networks.method.extractor is not encoder:
         space = networks.method.extractor.name
         raise MissingError(f'the clusters lie in the space of "{space}", the decoder starts from "{encoder.name}"')
@@ -62,7 +67,14 @@ def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[l
     members = dataset.clusters[frame.positions]
     kinds = np.unique(members)
     means = np.stack([frame.features[members == kind].mean(0) for kind in kinds])
-    return [int(kind) for kind in kinds], torch.from_numpy(means), "decoded means of the clusters"
+    return [int(kind) for kind in kinds], torch.from_numpy(means), "means of the clusters"
+
+
+def _nearest(dataset: DatasetRun, points: Tensor) -> Tensor:
+    """Return the samples ``(K, ...)`` nearest to points ``(K, D)``, of those whose features are kept."""
+    frame = dataset.frame(dataset.moments[-1])
+    chosen = torch.cdist(points, torch.from_numpy(frame.features)).argmin(1).numpy()
+    return plain_view(dataset.data, frame.positions[chosen])
 
 
 def _rows(dataset: DatasetRun, clusters: list[int], decoded: NDArray[np.float32]) -> list[Row]:

@@ -10,6 +10,7 @@ from recombine.plots.base import Picture, Studio, pictures
 from recombine.projection import layout
 from recombine.run_data import MissingError
 from recombine.samples import plain_view
+from recombine.trained import trained
 from tests.methods import DIVERGING, small
 from tests.pictures import TWO_PHASES, dataset_of, run_of
 from tests.stops import Stop
@@ -164,8 +165,6 @@ def test_reconstructions_stand_beside_their_originals(two_phases):
 
 
 def test_centroids_are_decoded(two_phases):
-    from recombine.trained import trained
-
     dataset = dataset_of(two_phases)
     method = trained(dataset).method
     figure = drawn("centroids", dataset)["centroids"].figure
@@ -184,6 +183,26 @@ def test_without_centroids_the_means_of_the_clusters_are_decoded(tmp_path):
     figure = drawn("centroids", dataset)["centroids"].figure
     assert "decoded means of the clusters" in texts(figure)[0]
     assert len([axes for axes in figure.axes if axes.images]) == len(np.unique(dataset.clusters))
+
+
+def test_a_decoder_that_needs_switches_leaves_the_nearest_samples(tmp_path):
+    layers = [
+        {"type": "Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": 3},
+        {"type": "MaxPool2d", "kernel_size": 2, "return_indices": True},
+        {"type": "Flatten"},
+    ]
+    unpooled = {"/mappings/0/layers": layers, "/mappings/1/layers": None, "/mappings/1/mirror_of": "encoder"}
+    dataset = dataset_of(run_of(tmp_path, {**TWO_PHASES, **unpooled}))
+    figure = drawn("centroids", dataset)["centroids"].figure
+    assert "samples nearest to the centroids" in texts(figure)[0]
+    frame = dataset.frame(dataset.moments[-1])
+    centroids = trained(dataset).method.centroids.positions.detach().numpy()
+    looks = cluster_looks(dataset)
+    shown = {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes}
+    for cluster, centroid in enumerate(centroids):
+        nearest = np.square(frame.features - centroid).sum(1).argmin()
+        sample = plain_view(dataset.data, frame.positions[nearest : nearest + 1]).numpy()
+        assert np.array_equal(shown[looks[cluster].name], sample[0, 0])
 
 
 def test_samples_that_are_no_images_are_curves(tmp_path):
