@@ -126,7 +126,8 @@ class FileKeeper(Keeper):
         found = self._required()
         state.load_state_dict(found["state"])
         for key, observer in self._observers.items():
-            observer.load_state_dict(found["observers"][key])
+            if key in found["observers"]:  # Not there: an observer that this run began without.
+                observer.load_state_dict(found["observers"][key])
 
     def restore_phase(self, phase: "Phase") -> None:
         """Put a phase, built around the restored state, where the checkpoint was written."""
