@@ -1,0 +1,103 @@
+"""The section of ``docs/results.md`` about Clustering with Deep Learning (Aljalbout et al.)."""
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from bench import common
+
+#: ACC and NMI that are published, by dataset and by what k-means clustered.
+_PUBLISHED = {
+    "mnist": {
+        "pixels": (0.542, 0.480),
+        "autoencoder": (0.760, 0.667),
+        "k_means": (0.781, 0.796),
+        "kl": (0.859, 0.825),
+    },
+    "coil20": {
+        "pixels": (0.689, 0.793),
+        "autoencoder": (0.739, 0.828),
+        "k_means": (0.745, 0.846),
+        "kl": (0.762, 0.848),
+    },
+}
+_TITLES = {"mnist": "MNIST", "coil20": "COIL-20"}
+_WORDS = {"pixels": "pixels", "autoencoder": "autoencoder", "k_means": "+ k-means loss", "kl": "+ KL divergence"}
+_FEWEST_FOR_DEVIATION = 2
+
+Run = dict[str, Any]
+Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
+
+
+def section(table: Table) -> list[str]:
+    """Return the section, or nothing where nothing was measured."""
+    content = common.read("dcjc.json")
+    if content is None:
+        return []
+    runs: list[Run] = content["runs"]
+    rows = [row for dataset in _PUBLISHED for row in _rows(dataset, content)]
+    head = ["dataset", "architecture", "what is clustered", "n", "seeds", "ACC", "NMI", "published ACC", "NMI"]
+    return [
+        "## Clustering with Deep Learning (Aljalbout et al.)\n",
+        "Their architectures, from `configurations/dcjc`: k-means with 20 restarts on raw pixels (a check of the data), "
+        "on the features after pretraining, and after either loss; mean and standard deviation over the seeds, and "
+        "what their README gives (one run each as it seems; which architecture was theirs for COIL-20 is not said). "
+        "Epochs were fixed before the runs of this table and are far fewer than theirs must have been: two cores "
+        "without a GPU.\n",
+        table(head, rows),
+        "Each run. Minutes are those of its training, of phases that it took over from another run included, on a "
+        "machine that did other things at the same time.\n",
+        table(
+            [
+                "dataset",
+                "architecture",
+                "loss",
+                "seed",
+                "epochs",
+                "precision",
+                "threads",
+                "minutes",
+                "ACC",
+                "NMI",
+                "ARI",
+            ],
+            [_run_row(run) for run in runs],
+        ),
+    ]
+
+
+def _rows(dataset: str, content: dict[str, Any]) -> Iterator[list[object]]:
+    """Yield the rows of a dataset."""
+    pixels = [run for run in content["pixels"] if run["dataset"] == dataset]
+    if pixels:
+        yield _row(dataset, "", "pixels", pixels, [run["scores"] for run in pixels])
+    runs = [run for run in content["runs"] if run["dataset"] == dataset]
+    for architecture in sorted({run["architecture"] for run in runs}):
+        of_it = [run for run in runs if run["architecture"] == architecture]
+        first = list({run["seed"]: run for run in of_it}.values())
+        scores = [run["at_phase_ends"]["pretraining"] for run in first]
+        yield _row(dataset, architecture, "autoencoder", first, scores)
+        for loss in ("k_means", "kl"):
+            found = [run for run in of_it if run["loss"] == loss]
+            if found:
+                yield _row(dataset, architecture, loss, found, [run["final"] for run in found])
+
+
+def _row(dataset: str, architecture: object, what: str, runs: Sequence[Run], scores: Sequence[Any]) -> list[object]:
+    seeds = ", ".join(str(run["seed"]) for run in runs)
+    cells = [_mean([entry[metric] for entry in scores]) for metric in ("acc", "nmi")]
+    published = [f"{value:.3f}" for value in _PUBLISHED[dataset][what]]
+    return [_TITLES[dataset], architecture, _WORDS[what], f"{runs[0]['num_samples']:,}", seeds, *cells, *published]
+
+
+def _mean(values: Sequence[float]) -> str:
+    if len(values) < _FEWEST_FOR_DEVIATION:
+        return f"{values[0]:.3f}"
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+def _run_row(run: Run) -> list[object]:
+    epochs = " + ".join(str(count) for count in run["epochs"].values())
+    scores = [f"{run['final'][metric]:.3f}" for metric in ("acc", "nmi", "ari")]
+    place = [_TITLES[run["dataset"]], run["architecture"], _WORDS.get(run["loss"], "autoencoder"), run["seed"], epochs]
+    return [*place, run["precision"], run["machine"]["threads"], f"{run['seconds'] / 60:.0f}", *scores]
