@@ -39,11 +39,10 @@ def section(table: Table) -> list[str]:
     head = ["dataset", "architecture", "what is clustered", "n", "seeds", "ACC", "NMI", "published ACC", "NMI"]
     return [
         "## Clustering with Deep Learning (Aljalbout et al.)\n",
-        "Their architectures, from `configurations/dcjc`: k-means with 20 restarts on raw pixels (a check of the data), "
-        "on the features after pretraining, and after either loss; mean and standard deviation over the seeds, and "
-        "what their README gives (one run each as it seems; which architecture was theirs for COIL-20 is not said). "
-        "Epochs were fixed before the runs of this table and are far fewer than theirs must have been: two cores "
-        "without a GPU.\n",
+        "Their architectures, from `configurations/dcjc`: k-means with 20 restarts on raw pixels (a check of the "
+        "data), on the features after pretraining, and after either loss; mean and standard deviation over the seeds, "
+        "beside what their README gives (one run each as it seems; which architecture was theirs for COIL-20 is not "
+        "said). Epochs were fixed before the runs of this table, and are few: two cores without a GPU.\n",
         table(head, rows),
         "Each run. Minutes are those of its training, of phases that it took over from another run included, on a "
         "machine that did other things at the same time.\n",
