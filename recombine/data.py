@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
+from recombine.graph import Graph
 from recombine.memory import memory_budget
 from recombine.randomness import generator
 from recombine.step import PLAIN_VIEW, Batch
@@ -123,6 +124,11 @@ class Data:
     def labels(self) -> Tensor | None:
         """Labels ``(N,)``, int64, on the CPU, or None: for scoring only, no batch carries them."""
         return self._samples.labels
+
+    @property
+    def graph(self) -> Graph | None:
+        """Edges between the samples, where the dataset brings any along."""
+        return self._samples.graph
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

@@ -21,8 +21,7 @@ def pattern_options(schema: Subschema) -> dict[str, tuple[str, list[Subschema]]]
     for key, schemas in properties(expand([schema], {})).items():
         found = expand(schemas, None)
         if key != "pattern" and annotation(found, "x-owner") is None:
-            named = _refers_to(found) in ("mapping", "view")
-            options[_NAMED.sub(r"\1", key) if named else key] = (key, found)
+            options[_parameter(key, found)] = (key, found)
     return options
 
 
@@ -37,15 +36,31 @@ def pattern_arguments(
         mappings: The method's mappings by name.
 
     Returns:
-        Every option; names of mappings as the mappings themselves, and absent options as None.
+        Every option; names of mappings as the mappings themselves, also within options that are objects, and absent
+        options as None.
     """
-    arguments = {}
-    for parameter, (key, found) in pattern_options(schema).items():
-        value = block.get(key)
-        if _refers_to(found) == "mapping" and value is not None:
-            value = mappings[value] if isinstance(value, str) else tuple(mappings[name] for name in value)
-        arguments[parameter] = value
-    return arguments
+    return {
+        parameter: _resolved(block.get(key), found, mappings)
+        for parameter, (key, found) in pattern_options(schema).items()
+    }
+
+
+def _resolved(value: Any, found: list[Subschema], mappings: Dictionary[str, Mapping]) -> Any:
+    """Return the value of an option with mappings in the place of their names; their keys lose ``_name``."""
+    if isinstance(value, Dictionary):
+        known = {key: expand(schemas, value.get(key)) for key, schemas in properties(expand(found, value)).items()}
+        return {
+            _parameter(key, known.get(key, [])): _resolved(inner, known.get(key, []), mappings)
+            for key, inner in value.items()
+        }
+    if value is None or _refers_to(found) != "mapping":
+        return value
+    return mappings[value] if isinstance(value, str) else tuple(mappings[name] for name in value)
+
+
+def _parameter(key: str, found: list[Subschema]) -> str:
+    """Return what an option is called in Python: without ``_name`` where it names a mapping or a view."""
+    return _NAMED.sub(r"\1", key) if _refers_to(found) in ("mapping", "view") else key
 
 
 def _refers_to(found: list[Subschema]) -> str | None:

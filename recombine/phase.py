@@ -209,7 +209,7 @@ def build_phase(
 
 def _context(seed: int, data: Data, state: RunState) -> StepContext:
     over_all = partial(full_pass, state.method, data)
-    return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed)
+    return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph)
 
 
 def reassigned(before: Tensor, after: Tensor, keeps_numbers: bool) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -80,7 +81,8 @@ def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method,
     Raises:
         NetworkError: A loss is no single number, or a network cannot take what it gets.
     """
-    context = StepContext(data.options.seed, data.name, data.device, lambda compute: full_pass(method, data, compute))
+    over_all = partial(full_pass, method, data)
+    context = StepContext(data.options.seed, data.name, data.device, over_all, graph=data.graph)
     batch = data.training_batch(phase.name, 0, objective.views)
     reached: dict[str, set[Tensor]] = {term.name: set() for term in objective.terms.values()}
     for start in objective.pattern.stage_starts():

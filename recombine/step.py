@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from recombine.clock import Clock
+from recombine.errors import DataError
 from recombine.mapping import LayerPlace, Mapping, Switch
 from recombine.randomness import generator, seed_global
 
 if TYPE_CHECKING:
     from recombine.assignment.centroids import Centroids
+    from recombine.graph import Graph
     from recombine.method import Method
 
 PLAIN_VIEW = "plain"
@@ -186,13 +188,23 @@ FullPass = Callable[[Callable[[Forward], Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class StepContext:
-    """What the steps of a phase share: the run's seed, the device, and the way to see the whole dataset."""
+    """What the steps of a phase share.
+
+    Attributes:
+        seed: The run's seed.
+        dataset: The dataset's name.
+        device: Where the batches live.
+        full_pass: The way to see the whole dataset.
+        centroids_changed: Tells whether the centroids were recalculated outside the optimizers.
+        graph: What the dataset brings along as edges between its samples, or None.
+    """
 
     seed: int
     dataset: str
     device: torch.device
     full_pass: FullPass
     centroids_changed: Callable[[], bool] = field(default=lambda: False)
+    graph: "Graph | None" = None
 
 
 class Step(Forward):
@@ -232,6 +244,20 @@ class Step(Forward):
         context = self._context
         key = (context.dataset, self.clock.phase, self.clock.iteration)
         return generator(context.seed, purpose, *key, device=context.device)
+
+    @property
+    def graph(self) -> "Graph":
+        """The graph over the dataset's samples.
+
+        Raises:
+            DataError: The dataset has none.
+        """
+        if self._context.graph is None:
+            raise DataError(
+                f'dataset "{self._context.dataset}" brings no graph along, as a precomputed affinity needs: take the '
+                f'dataset "Graph", or another source of the affinity'
+            )
+        return self._context.graph
 
     def full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
         """Return ``compute`` over the whole dataset, ``(N, ...)``.

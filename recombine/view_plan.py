@@ -164,7 +164,9 @@ class _Trials:
         self._config = config
         self._method = method
         self._batch = batch
-        self._context = StepContext(data.options.seed, data.name, torch.device("cpu"), self._full_pass)
+        self._context = StepContext(
+            data.options.seed, data.name, torch.device("cpu"), self._full_pass, graph=data.graph
+        )
         self.asked: dict[tuple[str, tuple[int, ...]], tuple[Request, Answer]] = {}
 
     def requests_of(self, objective: Objective) -> dict[int, Shapes]:

@@ -100,7 +100,7 @@ def test_finds_the_configurations():
     assert FOLDER / "quickstart" / "digits.json" in FILES
     assert list(FOLDER.glob("*.json")) == []
     deeper = {path.parent for path in FOLDER.glob("*/*/**/*.json")}
-    assert {folder.name for folder in deeper} == {"architectures", "mnist", "coil20"}
+    assert {folder.name for folder in deeper} == {"architectures", "mnist", "coil20", "with_views"}
     assert len([path for path in FILES if path.parent.name in ("mnist", "coil20")]) == 3 * (2 + 8)
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from recombine import datasets as folder
 from recombine.errors import DataError
-from recombine.mapped import tensor_over
+from recombine.graph import Graph
+from recombine.mapped import open_array, tensor_over
 
 SampleKind = Literal["image", "tensor_image", "other"]
 _IMAGE_DIMENSIONS = 3
@@ -44,11 +45,13 @@ class Samples:
             sizes are a sequence of N tensors ``(C, H, W)``. They may be mapped from a file and are never written to.
         labels: Labels ``(N,)``, int64, or None.
         class_names: Names of the labels 0, 1, ..., or None.
+        graph: Edges between the samples, or None.
     """
 
     values: Tensor | Sequence[Tensor]
     labels: Tensor | None = None
     class_names: tuple[str, ...] | None = None
+    graph: Graph | None = None
 
     def __len__(self) -> int:
         """Return the number of samples N."""
@@ -81,10 +84,10 @@ class Samples:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the shapes, types and values of the samples; labels have their own."""
+        """SHA-256 of the shapes, types and values of the samples and their graph; labels have their own."""
         found = hashlib.sha256()
         tensors = self.values if self.is_ragged else [self.tensor()]
-        for tensor in tensors:
+        for tensor in (*tensors, *(self.graph.tensors if self.graph is not None else ())):
             _hash(found, tensor)
         return found.hexdigest()
 
@@ -117,7 +120,8 @@ class Samples:
         if start > end:
             raise DataError(f"index_of_first_sample_to_use ({start}) is above index_of_last_sample_to_use ({end})")
         labels = None if self.labels is None else self.labels[start : end + 1]
-        return replace(self, values=self.values[start : end + 1], labels=labels)
+        graph = self.graph.part(start, end + 1) if self.graph is not None else None
+        return replace(self, values=self.values[start : end + 1], labels=labels, graph=graph)
 
 
 def _hash(found: "hashlib._Hash", values: Tensor) -> None:
@@ -272,6 +276,17 @@ def numbered(labels: NDArray[Any]) -> tuple[Tensor, tuple[str, ...] | None]:
         return torch.tensor([int(label) for label in labels.tolist()]), None
     words, numbers_of_words = np.unique(labels, return_inverse=True)
     return torch.from_numpy(numbers_of_words.astype(np.int64)), tuple(str(word) for word in words)
+
+
+def array_of(path: Path) -> NDArray[Any]:
+    """Open a .npy file; DataError where it is none."""
+    try:
+        array = open_array(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} is no .npy file")
+    return array
 
 
 def check_finite(values: NDArray[Any], root: Path) -> None:

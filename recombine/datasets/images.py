@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recombine.datasets.base import NotThereError, OwnDataset, Samples, check_finite, numbered
+from recombine.datasets.base import NotThereError, OwnDataset, Samples, array_of, check_finite, numbered
 from recombine.errors import DataError
-from recombine.mapped import open_array, tensor_over
+from recombine.mapped import tensor_over
 
 _GRAY_DIMENSIONS, _DIMENSIONS = 3, 4
 _MOST_CHANNELS = 4
@@ -58,7 +58,7 @@ class Images(OwnDataset):
             check_finite(self._values.numpy(), self._root)
         if self._labels is None:
             return Samples(self._values)
-        labels = _array(self._labels)
+        labels = array_of(self._labels)
         if labels.shape != (len(self._values),) or labels.dtype.kind not in "iubU":
             wanted = f"{len(self._values)} labels, integers or words"
             raise DataError(f"{self._labels}: {labels.dtype} of shape {labels.shape} instead of {wanted}")
@@ -66,7 +66,7 @@ class Images(OwnDataset):
 
     @cached_property
     def _values(self) -> Tensor:
-        array = _array(self._root)
+        array = array_of(self._root)
         if array.dtype not in _TYPES or array.ndim not in (_GRAY_DIMENSIONS, _DIMENSIONS) or 0 in array.shape:
             raise DataError(
                 f"{self._root}: images are uint8 or float32 of shape (samples, height, width), with a dimension of "
@@ -85,14 +85,3 @@ class Images(OwnDataset):
                 '(samples, channels, height, width), or "last" for (samples, height, width, channels)'
             )
         return found[0]
-
-
-def _array(path: Path) -> NDArray[Any]:
-    """Open a .npy file; DataError where it is none."""
-    try:
-        array = open_array(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} is no .npy file")
-    return array

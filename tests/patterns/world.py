@@ -58,6 +58,7 @@ class World:
             gaussian_similarity_measure_inverse_temperature={"fixed_value": 1.0},
         )
         self.method = Method(list(self.mappings.values()), strategy, centroids).to(dtype).train()
+        self.graph = None
         draws = generator(SEED, "world")
         centroids.place(torch.randn(CLUSTERS, FEATURES, generator=draws, dtype=torch.float64).to(dtype))
         samples = torch.randn(SAMPLES, ELEMENTS, generator=draws, dtype=torch.float64)
@@ -84,7 +85,7 @@ class World:
         """Return a fresh step over the samples ``index``."""
         index = torch.tensor(list(index))
         batch = Batch(index, {name: view[index] for name, view in self.views.items()})
-        context = StepContext(SEED, "data", torch.device("cpu"), self.full_pass, lambda: centroids_changed)
+        context = StepContext(SEED, "data", torch.device("cpu"), self.full_pass, lambda: centroids_changed, self.graph)
         return Step(self.method, batch, Clock("phase", iteration, 0, 3), context)
 
     def losses(self, pattern, **options):

@@ -1,0 +1,118 @@
+"""Graphs over the samples of a dataset, and the part of one that lies within a batch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from recombine.distances import squared_distances
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """The k nearest neighbours of every sample of a dataset.
+
+    Attributes:
+        indices: For each sample the positions of its neighbours ``(N, k)``, int64; none is its own.
+        distances: The Euclidean distances to them ``(N, k)``, ascending, >= 0.
+    """
+
+    indices: Tensor
+    distances: Tensor
+
+    @classmethod
+    def of(cls, points: Tensor, num_neighbors: int) -> "Neighbourhoods":
+        """Find the neighbours of points ``(N, D)``."""
+        nearest = squared_distances(points, points).fill_diagonal_(torch.inf).topk(num_neighbors, largest=False)
+        return cls(nearest.indices, nearest.values.sqrt())
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Both tensors."""
+        return self.indices, self.distances
+
+    def within(self, index: Tensor, num_neighbors: int) -> tuple[Tensor, Tensor]:
+        """Return the edges between the samples of a batch.
+
+        Args:
+            index: Positions of the batch's samples ``(B,)``, all different.
+            num_neighbors: How many neighbours count, at most k.
+
+        Returns:
+            Squared distances ``(B, B)``, 0 where there is no edge, and whether there is one from i to j ``(B, B)``.
+        """
+        places = torch.full((len(self.indices),), -1, device=index.device)
+        places[index] = torch.arange(len(index), device=index.device)
+        columns = places[self.indices[index, :num_neighbors]]
+        inside = columns >= 0
+        # What lies outside goes to a column of its own, which is cut off: shapes are the same for every batch.
+        columns = torch.where(inside, columns, len(index))
+        squared = self.distances[index, :num_neighbors].square()
+        shape = (len(index), len(index) + 1)
+        there = torch.zeros(shape, dtype=torch.bool, device=index.device).scatter_(1, columns, inside)
+        return squared.new_zeros(shape).scatter_(1, columns, squared)[:, :-1], there[:, :-1]
+
+    def squared_distance(self, index: Tensor, neighbor: int) -> Tensor:
+        """Return the squared distance ``(B,)`` of samples to their n-th neighbour, or to the last that is known."""
+        return self.distances[index, min(neighbor, self.distances.shape[1]) - 1].square()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A weighted graph that a dataset brings along: its samples are the nodes.
+
+    Attributes:
+        starts: Where in ``targets`` the edges of each node begin, and the end, ``(N + 1,)``, int64.
+        targets: The nodes at the other ends ``(E,)``, int64.
+        weights: Their weights ``(E,)``, float32, finite, >= 0.
+    """
+
+    starts: Tensor
+    targets: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of_edges(cls, sources: Tensor, targets: Tensor, weights: Tensor, num_nodes: int) -> "Graph":
+        """Return the graph with the given edges, each from a source to a target ``(E,)``; double ones add up."""
+        keys, inverse = torch.unique(sources * num_nodes + targets, return_inverse=True)
+        summed = torch.zeros(len(keys)).index_add_(0, inverse, weights.float())
+        counts = torch.bincount(keys // num_nodes, minlength=num_nodes)
+        return cls(torch.cat([counts.new_zeros(1), counts.cumsum(0)]), keys % num_nodes, summed)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All tensors."""
+        return self.starts, self.targets, self.weights
+
+    def part(self, first: int, end: int) -> "Graph":
+        """Return the graph between the nodes from ``first`` to before ``end``, which are numbered anew from 0."""
+        sources = torch.repeat_interleave(torch.arange(len(self)), self.counts)
+        inside = ((sources >= first) & (sources < end)) & ((self.targets >= first) & (self.targets < end))
+        edges = sources[inside] - first, self.targets[inside] - first, self.weights[inside]
+        return Graph.of_edges(*edges, end - first)
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """Number of edges of each node ``(N,)``."""
+        return self.starts.diff()
+
+    def within(self, index: Tensor) -> Tensor:
+        """Return the weights ``(B, B)`` of the edges from sample i to sample j of a batch; 0 where there is none."""
+        where = self.starts.device
+        chosen = index.to(where)
+        counts = self.counts[chosen]
+        rows = torch.repeat_interleave(torch.arange(len(chosen), device=where), counts)
+        offsets = torch.arange(len(rows), device=where) - (counts.cumsum(0) - counts)[rows]
+        edges = self.starts[chosen][rows] + offsets
+        places = torch.full((len(self),), -1, device=where)
+        places[chosen] = torch.arange(len(chosen), device=where)
+        columns = places[self.targets[edges]]
+        inside = columns >= 0
+        dense = torch.zeros(len(chosen), len(chosen), device=where)
+        dense[rows[inside], columns[inside]] = self.weights[edges[inside]]
+        return dense.to(index.device)

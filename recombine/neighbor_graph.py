@@ -1,0 +1,92 @@
+"""Which samples of a batch are neighbours: looked for in the batch, or in the whole dataset when a phase begins."""
+
+from collections.abc import Mapping as Dictionary
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recombine.distances import squared_distances
+from recombine.graph import Neighbourhoods
+from recombine.mapping import Mapping
+from recombine.step import Forward, Step
+
+_DATASET = "dataset"
+
+
+class NeighborGraph:
+    """The graph in which every sample of a batch has edges to its nearest neighbours.
+
+    Args:
+        options: ``mapping``, between whose outputs distances are measured (absent: between the samples themselves),
+            ``num_neighbors``, >= 1, and ``neighborhood``: ``batch`` or ``dataset``.
+        num_distances: How many neighbours' distances are kept beyond those, where they are looked for in the dataset.
+    """
+
+    def __init__(self, options: Dictionary[str, Any], num_distances: int = 0) -> None:
+        self.mapping: Mapping | None = options.get("mapping")
+        self.num_neighbors: int = options["num_neighbors"]
+        self.over_dataset: bool = options["neighborhood"] == _DATASET
+        self._num_kept = max(self.num_neighbors, num_distances)
+        self.found: Neighbourhoods | None = None
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether neighbours are still to be looked for in the dataset."""
+        return self.over_dataset and self.found is None
+
+    @property
+    def memory(self) -> tuple[int, ...]:
+        """Where what was found lies: a recording of a step reads that memory."""
+        return tuple(tensor.data_ptr() for tensor in self.found.tensors) if self.found is not None else ()
+
+    def prepare(self, step: Step) -> None:
+        """Look for neighbours in the dataset, once."""
+        if self.is_wanting:
+            self.find(step.full_pass(self.points))
+
+    def find(self, points: Tensor) -> None:
+        """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are."""
+        self.found = Neighbourhoods.of(points.float(), min(self._num_kept, len(points) - 1))
+
+    def points(self, forward: Forward) -> Tensor:
+        """Return what distances are measured between, ``(B, D)``, without gradient."""
+        if self.mapping is not None:
+            return forward.features(self.mapping).detach()
+        return forward.view().flatten(1)
+
+    def edges(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Return squared distances ``(B, B)``, >= 0, of the edges at least, and whether j is a neighbour of i."""
+        if self.found is not None:
+            return self.found.within(step.index, self.num_neighbors)
+        return nearest_in_batch(self.points(step), self.num_neighbors)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was found."""
+        return {"found": self.found.tensors if self.found is not None else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what was found."""
+        self.found = Neighbourhoods(*state["found"]) if state["found"] is not None else None
+
+
+def between(points: Tensor) -> Tensor:
+    """Return the squared distances ``(B, B)`` between points ``(B, D)``, 0 on the diagonal."""
+    return squared_distances(points, points).fill_diagonal_(0)
+
+
+def nearest_in_batch(points: Tensor, num_neighbors: int) -> tuple[Tensor, Tensor]:
+    """Return the graph of nearest neighbours within a batch.
+
+    Args:
+        points: Points ``(B, D)``, B >= 2.
+        num_neighbors: Neighbours of each, at least 1; in a smaller batch, all others.
+
+    Returns:
+        Squared distances ``(B, B)``, 0 on the diagonal, and whether j is one of the nearest of i ``(B, B)``; none is
+        its own neighbour. Of several at the same distance, as many as there is room for.
+    """
+    squared = between(points)
+    others = squared.clone().fill_diagonal_(torch.inf)
+    chosen = others.topk(min(num_neighbors, len(points) - 1), largest=False).indices
+    return squared, torch.zeros_like(squared, dtype=torch.bool).scatter_(1, chosen, True)
