@@ -19,7 +19,7 @@ FILES = sorted(path for path in FOLDER.glob("*/**/*.json") if path.parent.name !
 OTHER_ARCHITECTURES = re.compile("coil20/architecture_([134567]_|2_k)|architecture_._pretraining")
 ITERATIONS, BATCH, TRAIN, TEST, CLASSES = 6, 32, 300, 100, 10
 #: Samples of datasets that are used as they are, or are large.
-USED = {"Digits": TRAIN, "COIL20": 40}
+USED, NODES = {"Digits": TRAIN, "COIL20": 40}, 6
 #: Whole numbers of iterations and restarts, wherever they stand in a file, and what they become.
 SHORTENED = [
     (re.compile(r"^iterations$"), ITERATIONS),
@@ -147,7 +147,9 @@ def test_runs_through_every_phase_to_a_score_on_every_dataset(path, data_root, t
             list_of_it = path.parent / mapping["architecture"]["path_to_file"]
             mapping["architecture"]["path_to_file"] = str(list_of_it)
     for dataset in method["datasets"]:
-        if dataset["dataset"] in USED:
+        if dataset["dataset"] == "Graph":
+            dataset["root"] = str(path.parent / dataset["root"])
+        elif dataset["dataset"] in USED:
             dataset["index_of_last_sample_to_use"] = USED[dataset["dataset"]] - 1
     file = tmp_path / path.name
     file.write_text(json.dumps(method), encoding="utf-8")
@@ -184,7 +186,7 @@ def test_the_files_of_a_family_differ_by_their_architecture_only(folder, kind):
 
 def assert_scored(dataset, log):
     """Assert that every sample of a dataset has a cluster, and the dataset its final line."""
-    assert dataset.num_samples == len(dataset.clusters) in (TRAIN, TEST, TRAIN + TEST, USED["COIL20"])
+    assert dataset.num_samples == len(dataset.clusters) in (TRAIN, TEST, TRAIN + TEST, USED["COIL20"], NODES)
     assert 1 / CLASSES <= dataset.scores.acc <= 1
     assert len(dataset.assignments_file.read_text().splitlines()) == dataset.num_samples + 1
     assert f'Final performance on dataset "{dataset.name}": {dataset.scores}' in log

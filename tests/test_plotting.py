@@ -144,3 +144,10 @@ def test_without_matplotlib_the_remedy_is_named(folder, monkeypatch):
     with pytest.raises(UsageError) as caught:
         list(plot(folder, PlotOptions()))
     assert str(caught.value) == "pictures need matplotlib, which is not installed: pip install matplotlib"
+
+
+def test_without_matplotlib_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError) as caught:
+        list(plot(tmp_path, PlotOptions()))
+    assert str(caught.value) == "pictures need matplotlib, which is not installed: pip install matplotlib"
