@@ -11,7 +11,6 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from recombine import factory, registry
 from recombine.assignment.base import AssignmentStrategy, StrategyContext
 from recombine.assignment.centroids import Centroids
-from recombine.checks import losses_of
 from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
 from recombine.data import BatchOptions, Data
 from recombine.datasets.base import Samples, open_dataset
@@ -21,6 +20,7 @@ from recombine.method import Method
 from recombine.mirror import mirrored
 from recombine.objective import Objective, Term, WeightSchedule
 from recombine.pattern_arguments import pattern_arguments, pattern_options
+from recombine.pattern_losses import loss_names, losses_of, named_patterns
 from recombine.randomness import global_generator
 from recombine.step import PLAIN_VIEW
 from recombine.subschemas import annotation, walk
@@ -218,24 +218,16 @@ def build_strategy(config: MethodConfig, context: StrategyContext) -> Assignment
 
 def build_objectives(phase: PhaseConfig, method: Method) -> list[Objective]:
     """Build the enabled patterns of a phase with their weights and groups."""
-    objectives: list[Objective] = []
-    used: dict[str, int] = {}
-    for block in phase.design_patterns:
-        if block["enabled"]:
-            used[block["pattern"]] = used.get(block["pattern"], 0) + 1
-            count = used[block["pattern"]]
-            name = block["pattern"] if count == 1 else f"{block['pattern']}_{count}"
-            objectives.append(_objective(name, block, method))
-    return objectives
+    return [_objective(name, block, method) for name, block in named_patterns(phase.design_patterns)]
 
 
 def _objective(name: str, block: Dictionary[str, Any], method: Method) -> Objective:
     entry = registry.patterns()[block["pattern"]]
     pattern = entry.implementation()(**pattern_arguments(entry.subschema, dict(block), method.mappings))
-    losses = losses_of(dict(block))
+    losses, names = losses_of(block), loss_names(name, block)
     terms = {
         loss: Term(
-            name if len(losses) == 1 else f"{name}.{loss}",
+            names[loss],
             block["loss_weight"] * (block[keys["weight"]] if keys["weight"] not in (None, "loss_weight") else 1),
             block[keys["group"]],
         )

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from recombine import registry
-from recombine.complete import blocks, placed_blocks
+from recombine.complete import placed_blocks
+from recombine.pattern_losses import enabled_patterns, losses_of
 from recombine.pointers import parts
 from recombine.problems import Finding, listing
 from recombine.references import runs_on
+from recombine.schedule_checks import criteria_listen, obstacle, schedulers_listen
 from recombine.subschemas import JsonObject
 
 _MAPPINGS, _PHASES, _STRATEGY, _DATASETS = "mappings", "phases", "cluster_assignment_strategy", "datasets"
@@ -27,6 +29,7 @@ _UNREAD = {
 }
 _CLASSIFIERS = ("feature_space_classifier", "sample_space_classifier")
 _PERFORMANCE = "performance_evaluation_"
+_TIME = {"iterations", "epochs"}
 _LEAST_ARI = -0.5
 _AFTER_PHASE = "k_means_after_phase"
 _BY_PATTERNS = "recalculation_by_design_pattern"
@@ -59,16 +62,6 @@ def _sections(pointer: str) -> list[str]:
     return [first, f"/phases/{rest[0]}"] if first == _PHASES and rest else [first]
 
 
-def losses_of(pattern: JsonObject) -> dict[str, JsonObject]:
-    """Return the losses that a pattern's block has: name to ``{"weight": key or None, "group": key}``."""
-    declared: dict[str, JsonObject] = registry.patterns()[pattern["pattern"]].schema["x-losses"]
-    return {
-        name: loss
-        for name, loss in declared.items()
-        if all((pattern.get(key) is not None) == wanted for key, wanted in loss.get("when", {}).items())
-    }
-
-
 def needs_of(pattern: JsonObject) -> set[str]:
     """Return what a pattern's block needs of the method: ``soft_assignments``, ``centroids``."""
     needs: set[str] = set()
@@ -78,13 +71,6 @@ def needs_of(pattern: JsonObject) -> set[str]:
         elif all(pattern.get(key) in values for key, values in need["when"].items()):
             needs.add(need["need"])
     return needs - {"soft_assignments"} if pattern.get("classifier_name") is not None else needs
-
-
-def enabled_patterns(phase: JsonObject, pointer: str) -> Iterator[tuple[str, JsonObject]]:
-    """Yield pointer and block of the patterns that take part in a phase."""
-    for i, pattern in enumerate(phase["design_patterns"]):
-        if pattern["enabled"]:
-            yield f"{pointer}/design_patterns/{i}", pattern
 
 
 def _datasets_exist(method: JsonObject) -> Iterator[Finding]:
@@ -187,17 +173,22 @@ def _is_classifier(block: JsonObject, kinds: dict[str, str], pointer: str) -> It
 
 def _phase_can_end(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
     criteria, place = phase["exit_criteria"], f"{pointer}/exit_criteria"
-    if not criteria or any(not key.startswith(_PERFORMANCE) for key in criteria):
+    if not criteria or _TIME & criteria.keys():
         return
-    if not any(can_hold(key, value) for key, value in criteria.items()):
-        reason = "no score can ever pass its criteria"
-    elif not _assigns_during(method, phase):
-        reason = "no assignments are made in it that could be scored"
-    else:
-        message = "the phase ends only if a score is reached, and may never end"
-        yield Finding("RC401", message, 'Consider "iterations" or "epochs" as well.', place, is_warning=True)
+    scored = {key: value for key, value in criteria.items() if key.startswith(_PERFORMANCE)}
+    reasons = [obstacle(key, value, phase) for key, value in criteria.items() if key not in scored]
+    if scored and not any(can_hold(key, value) for key, value in scored.items()):
+        reasons.append("no score can ever pass its criteria")
+    elif scored:
+        reasons.append(None if _assigns_during(method, phase) else "no assignments are made in it that could be scored")
+    if None not in reasons:
+        message = f"the phase could never end: {'; '.join(reason for reason in reasons if reason)}"
+        yield Finding("RC401", message, 'Add "iterations" or "epochs".', place)
         return
-    yield Finding("RC401", f"the phase could never end: {reason}", 'Add "iterations" or "epochs".', place)
+    ways = ["a score is reached"] if scored else []
+    ways += ["a loss or a learning rate falls as far as that"] if len(scored) < len(criteria) else []
+    message = f"the phase ends only if {' or '.join(ways)}, and may never end"
+    yield Finding("RC401", message, 'Consider "iterations" or "epochs" as well.', place, is_warning=True)
 
 
 def can_hold(criterion: str, value: Any) -> bool:
@@ -337,18 +328,6 @@ def _batches_suffice(method: JsonObject, phase: JsonObject, pointer: str) -> Ite
                 yield Finding("RC405", message, f"Write at least {smallest}.", f"/datasets/{i}/batch_size")
 
 
-def _schedulers_listen(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
-    del method
-    for i, scheduler in enumerate(blocks(phase, "optimizer_learning_rate_schedulers")):
-        place = f"{pointer}/optimizer_learning_rate_schedulers/{i}"
-        if "metric" in scheduler and scheduler["type"] != "ReduceLROnPlateau":
-            message = f"{scheduler['type']} watches no metric; only ReduceLROnPlateau does"
-            yield Finding("RC407", message, 'Remove "metric".', f"{place}/metric")
-        if scheduler.get("metric", "loss") != "loss" and phase.get("performance_evaluation_interval") is None:
-            message = "a scheduler that watches a score needs evaluations, and this phase has none"
-            yield Finding("RC406", message, 'Add "performance_evaluation_interval".', f"{place}/metric")
-
-
 _METHOD_CHECKS: dict[Callable[[JsonObject], Iterator[Finding]], tuple[str, ...]] = {
     _datasets_exist: (_DATASETS,),
     _ranges_hold: (_DATASETS,),
@@ -371,5 +350,6 @@ _PHASE_CHECKS: dict[Callable[[JsonObject, JsonObject, str], Iterator[Finding]], 
     _needs_are_met: (_STRATEGY, _MAPPINGS),
     _patterns_may_move_centroids: (_STRATEGY,),
     _batches_suffice: (_DATASETS,),
-    _schedulers_listen: (),
+    schedulers_listen: (),
+    criteria_listen: (),
 }

@@ -23,13 +23,21 @@ class Clock:
     epoch: int
     iterations_per_epoch: int
 
+    def iterations_in(self, interval: Interval) -> int:
+        """Return the number of iterations that ``interval`` lasts."""
+        return interval if isinstance(interval, int) else interval["epochs"] * self.iterations_per_epoch
+
     def is_due(self, interval: Interval) -> bool:
         """Tell whether the iterations that are complete, if any, are a multiple of ``interval``."""
-        if not isinstance(interval, int):
-            interval = interval["epochs"] * self.iterations_per_epoch
-        return self.iteration % interval == 0
+        return self.iteration % self.iterations_in(interval) == 0
 
     def advanced(self) -> "Clock":
         """Return the clock after one more iteration."""
-        iteration = self.iteration + 1
+        return self._at(self.iteration + 1)
+
+    def set_back(self) -> "Clock":
+        """Return the clock in the iteration that was the last to be done."""
+        return self._at(self.iteration - 1)
+
+    def _at(self, iteration: int) -> "Clock":
         return replace(self, iteration=iteration, epoch=iteration // self.iterations_per_epoch)

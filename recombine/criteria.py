@@ -1,7 +1,7 @@
-"""Exit criteria: pure functions of the time and of the last evaluation of the phase."""
+"""Exit criteria: pure functions of the time and of what was found out about the phase so far."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from recombine.clock import Clock
@@ -9,6 +9,12 @@ from recombine.label_free import LabelFree
 from recombine.metrics import Scores
 
 _PREFIX = "performance_evaluation_"
+#: Criteria on a learning rate and on a loss on held-out samples.
+RATE, HELD_OUT = "learning_rate_le", "validation_lt"
+#: What is watched is called so; the losses of patterns have their names after the prefix.
+VALIDATION_LOSS, VALIDATION_PREFIX = "validation_loss", "validation_"
+#: Rates are multiplied again and again: 0.001 times 0.1 six times is a little more than 1e-9.
+_ROUNDING = 1e-9
 #: Criteria that look at labels; results of phases that use them are marked ``oracle``.
 ORACLE_CRITERIA = tuple(
     f"{_PREFIX}{metric}{suffix}" for metric in ("acc", "nmi", "ari") for suffix in ("_gt", "_lt_after_iterations")
@@ -31,28 +37,84 @@ class Performance:
     label_free: LabelFree | None = None
 
 
-def first_met(criteria: Mapping[str, Any], clock: Clock, performance: Performance | None) -> str | None:
+@dataclass(frozen=True)
+class Validation:
+    """The losses of a phase on the samples that it holds out.
+
+    Attributes:
+        iteration: Iterations of the phase that were complete.
+        loss: The sum of the losses with the weights that the last iteration had.
+        losses: The unweighted losses by their names in the log.
+    """
+
+    iteration: int
+    loss: float
+    losses: Mapping[str, float]
+
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers by the names under which they are watched."""
+        return {VALIDATION_LOSS: self.loss} | {f"{VALIDATION_PREFIX}{name}": loss for name, loss in self.losses.items()}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What exit criteria look at beside the time.
+
+    Attributes:
+        performance: The last evaluation of the phase, or None before the first.
+        validation: The last validation of the phase, or None before the first.
+        rates: The learning rates by the names of the optimizers.
+    """
+
+    performance: Performance | None = None
+    validation: Validation | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+def first_met(criteria: Mapping[str, Any], clock: Clock, watched: Watched) -> str | None:
     """Return the first exit criterion that holds, in words, or None.
 
     Args:
         criteria: The phase's ``exit_criteria``.
         clock: The time after the iteration just done.
-        performance: The last evaluation of the phase, or None before the first.
+        watched: What was found out about the phase so far.
     """
-    for name, bound in criteria.items():
-        if name == "iterations" and clock.iteration >= bound:
-            return _done(bound, "iteration")
-        if name == "epochs" and clock.iteration >= bound * clock.iterations_per_epoch:
-            return _done(bound, "epoch")
-        if name.startswith(_PREFIX) and performance is not None:
-            reason = _performance_met(name.removeprefix(_PREFIX), bound, clock, performance)
-            if reason is not None:
-                return reason
-    return None
+    reasons = (_met(name, bound, clock, watched) for name, bound in criteria.items())
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _met(name: str, bound: Any, clock: Clock, watched: Watched) -> str | None:
+    if name == "iterations":
+        return _done(bound, "iteration") if clock.iteration >= bound else None
+    if name == "epochs":
+        return _done(bound, "epoch") if clock.iteration >= bound * clock.iterations_per_epoch else None
+    if name == RATE:
+        return _rate_met(bound, watched.rates)
+    if name == HELD_OUT:
+        return _validation_met(bound, watched.validation)
+    if watched.performance is None:
+        return None
+    return _performance_met(name.removeprefix(_PREFIX), bound, clock, watched.performance)
 
 
 def _done(count: int, unit: str) -> str:
     return f"{count} {unit} is done" if count == 1 else f"{count} {unit}s are done"
+
+
+def _rate_met(bound: float | Mapping[str, Any], rates: Mapping[str, float]) -> str | None:
+    """Tell of a learning rate that is at or below a bound; a bound without a name is that of the only optimizer."""
+    if isinstance(bound, Mapping):
+        name, value = bound["optimizer_name"], bound["value"]
+    else:
+        ((name, _),), value = rates.items(), bound
+    held = rates[name] <= value * (1 + _ROUNDING)
+    return f'the learning rate {rates[name]:.6g} of optimizer "{name}" is at or below {value:g}' if held else None
+
+
+def _validation_met(bound: Mapping[str, Any], validation: Validation | None) -> str | None:
+    value = validation.metrics().get(bound["metric"]) if validation is not None else None
+    held = value is not None and value < bound["value"]
+    return f"the {bound['metric']} {value:.6g} is below {bound['value']:g}" if held else None
 
 
 def _performance_met(name: str, bound: Any, clock: Clock, performance: Performance) -> str | None:

@@ -1,5 +1,6 @@
 """The samples of one dataset as batches of named views, as a pure function of (seed, dataset, phase, iteration)."""
 
+import copy
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from recombine.errors import DataError
 from recombine.graph import Graph
 from recombine.memory import memory_budget
 from recombine.randomness import generator
+from recombine.split import split, split_problem
 from recombine.step import PLAIN_VIEW, Batch
 from recombine.view import View, seeds
 from recombine.workers import Pending, Workers, worker_count
@@ -22,6 +24,8 @@ _CHUNK = 1024
 _DEVICE_SHARE = 0.5
 _TIMED = 4
 _MILLISECONDS = 1000
+#: The raw samples among what is computed once for all samples; no view has this name.
+_RAW = ""
 
 Key = tuple[str | int, ...]
 
@@ -87,6 +91,9 @@ class Data:
 
     Raises:
         DataError: If a view cannot be built, or the batch is larger than the dataset.
+
+    Attributes:
+        held_out: Positions of the samples that no training batch holds, in random order, ``(H,)``, int64, on the CPU.
     """
 
     def __init__(
@@ -109,7 +116,8 @@ class Data:
         self._samples = samples
         self._fits: dict[str, bool] = {}
         self._sources: dict[str, Tensor] = {}
-        self._raw: Tensor | None = None
+        self.held_out = torch.empty(0, dtype=torch.int64)
+        self._trained: Tensor | None = None
         self._order: tuple[tuple[str, int], Tensor] | None = None
         slow = {name: view.per_sample for name, view in self.views.items()}
         self._workers = Workers({name: transforms for name, transforms in slow.items() if transforms is not None})
@@ -138,8 +146,29 @@ class Data:
     @property
     def batches_per_epoch(self) -> int:
         """Number of batches that one pass trains on, at least 1."""
-        whole, rest = divmod(self.num_samples, self.options.batch_size)
+        whole, rest = divmod(self.num_samples - len(self.held_out), self.options.batch_size)
         return whole if self.options.drop_last or rest == 0 else whole + 1
+
+    def holding_out(self, fraction: float) -> "Data":
+        """Return the same dataset with a share of the samples in no training batch.
+
+        Which samples these are follows from the seed, the dataset's name and N; a smaller share is part of a larger
+        one. Everything else is as before: evaluations see all samples.
+
+        Args:
+            fraction: The share, in (0, 1).
+
+        Raises:
+            DataError: Nothing is held out, or less than a batch is left.
+        """
+        problem = split_problem(self.num_samples, fraction, self.options.batch_size)
+        if problem is not None:
+            raise DataError(f'dataset "{self.name}": {problem}')
+        other = copy.copy(self)
+        draws = generator(self.options.seed, "held out", self.name)
+        other.held_out, other._trained = split(self.num_samples, fraction, draws)
+        other._order, other._ahead = None, {}
+        return other
 
     def start_workers(self) -> tuple[SlowView, ...]:
         """Start the processes for the views that run sample by sample, and return what these cost.
@@ -156,10 +185,13 @@ class Data:
         self._workers.close()
 
     def never_trained(self) -> range:
-        """Return the positions of the samples that no batch ever holds: the dropped tail of an unshuffled dataset."""
+        """Return the positions of the samples that no batch ever holds where none are held out.
+
+        These are the dropped tail of an unshuffled dataset.
+        """
         if self.options.shuffle or not self.options.drop_last:
             return range(0)
-        return range(self.batches_per_epoch * self.options.batch_size, self.num_samples)
+        return range(self.num_samples - self.num_samples % self.options.batch_size, self.num_samples)
 
     def sample_shape(self, view: str = PLAIN_VIEW) -> tuple[int, ...]:
         """Return the shape of one sample of a view, without the batch dimension.
@@ -207,28 +239,28 @@ class Data:
             ahead = self._begun(following, {}) if self._workers.count and len(following.index) > 0 else {}
             yield batch
 
-    def excerpts(self, index: Tensor, batch_size: int) -> Iterator[Batch]:
-        """Yield the samples at ``index (S,)``, on the CPU, once in this order, in the plain view.
+    def excerpts(self, index: Tensor, batch_size: int, views: Collection[str] = (PLAIN_VIEW,)) -> Iterator[Batch]:
+        """Yield the samples at ``index (S,)``, on the CPU, once in this order, in the named views.
 
-        A plain view with random transforms gets parameters that are the same in every pass over the same samples.
+        Views with random transforms get parameters that are the same in every pass over the same samples.
         """
         for start in range(0, len(index), batch_size):
             part = index[start : start + batch_size].to(self.device)
-            request = _Request(part, {PLAIN_VIEW: (self.name, "excerpts", PLAIN_VIEW, start)})
+            request = _Request(part, {view: (self.name, "excerpts", view, start) for view in sorted(views)})
             yield self._batch(request, self._begun(request, {}))
 
     def _epoch_order(self, phase: str, epoch: int) -> Tensor:
-        """Return the order ``(N,)`` in which an epoch visits the samples; that of the current epoch is remembered."""
+        """Return the order in which an epoch visits the samples it trains on; that of the current one is remembered."""
         key = (phase, epoch) if self.options.shuffle else ("", 0)
         if self._order is None or self._order[0] != key:
             self._order = (key, self._new_order(phase, epoch).to(self.device))
         return self._order[1]
 
     def _new_order(self, phase: str, epoch: int) -> Tensor:
-        if not self.options.shuffle:
-            return torch.arange(self.num_samples)
+        count = self.num_samples - len(self.held_out)
         draws = generator(self.options.seed, "order", self.name, phase, epoch)
-        return torch.randperm(self.num_samples, generator=draws)
+        order = torch.randperm(count, generator=draws) if self.options.shuffle else torch.arange(count)
+        return order if self._trained is None else self._trained[order]
 
     def _request(self, phase: str, iteration: int, views: Collection[str]) -> _Request:
         epoch, position = divmod(iteration, self.batches_per_epoch)
@@ -281,9 +313,10 @@ class Data:
         """Return the raw samples ``index`` where the view works: on the device, or on the CPU for torchvision."""
         if self._samples.is_ragged or view.fallback_reason is not None:
             return self._samples.take(index.cpu())
-        if self._raw is None:
-            self._raw = _near(self._samples.tensor(), self.device)
-        return self._raw.index_select(0, index.to(self._raw.device)).to(self.device)
+        if _RAW not in self._sources:
+            self._sources[_RAW] = _near(self._samples.tensor(), self.device)
+        raw = self._sources[_RAW]
+        return raw.index_select(0, index.to(raw.device)).to(self.device)
 
     def _is_prepared(self, view: View) -> bool:
         """Whether the view's deterministic part is computed once for all samples and kept."""

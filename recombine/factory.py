@@ -25,7 +25,7 @@ KEYS_OF_OURS = {
     "init": ("type", "layer_names", "weight_type"),
     "functional": ("function_name", "input_argument_name"),
     "optimizer": ("type", "name", "trained_mapping_names", "group_name", "optimizes_centroids"),
-    "scheduler": ("type", "optimizer_name", "metric"),
+    "scheduler": ("type", "optimizer_name", "metric", "interval"),
 }
 #: What classes and functions of torch raise when they are given what they cannot take.
 REFUSALS = (

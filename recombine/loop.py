@@ -17,10 +17,10 @@ from recombine.evaluate import evaluate
 from recombine.keeper import Keeper
 from recombine.objective import LossValue
 from recombine.oracle import oracle_reasons
-from recombine.phase import Phase, build_phase, enter_phase, longest
+from recombine.phase import Phase, build_phase, enter_phase, longest, training_data
 from recombine.randomness import global_generator
 from recombine.selection import Evaluated, select
-from recombine.state import EpochLosses, Origin, Place, RunState
+from recombine.state import Origin, Place, RunState
 from recombine.step import PLAIN_VIEW, Step
 
 _WATCH_INTERVAL = 100
@@ -111,6 +111,7 @@ def score(run: Run, dataset: DatasetConfig, data: Data, state: RunState) -> Scor
 
 def run_phase(run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data, state: RunState) -> None:
     """Train until an exit criterion holds, unless another run has done so before."""
+    data = training_data(config, data)
     if not state.place.in_phase:
         reused = run.keeper.adopt(state, dataset.name, config.name)
         if reused is not None:
@@ -119,7 +120,7 @@ def run_phase(run: Run, dataset: DatasetConfig, config: PhaseConfig, data: Data,
                 callback.phase_reused(view, state, reused.seconds)
             return
     phase, view = begin_phase(run, dataset, config, data, state)
-    while (reason := first_met(config.exit_criteria, state.clock, state.performance)) is None:
+    while (reason := first_met(config.exit_criteria, state.clock, phase.watched())) is None:
         run_iteration(run, phase, view)
     phase.finish()
     for callback in run.callbacks:
@@ -151,7 +152,8 @@ def run_iteration(run: Run, phase: Phase, view: PhaseView) -> None:
     for callback in run.callbacks:
         callback.iteration_done(view, phase.state, losses)
     evaluate_if_due(run, phase, view)
-    end_epoch_if_due(phase)
+    validate_if_due(run, phase, view)
+    phase.step_schedulers()
     run.keeper.iteration_over(phase)
 
 
@@ -172,8 +174,7 @@ def train_step(phase: Phase) -> list[LossValue]:
     state.clock = clock.advanced()
     for objective in working:
         objective.pattern.after_step(step)
-    watched = phase.optimizers.groups_with_watched_loss & numbers.totals.keys()
-    state.epoch_losses.add({group: numbers.totals[group] for group in watched})
+    state.interval_losses.add(phase.optimizers.watched_losses(numbers.totals, clock))
     if state.clock.iteration % _WATCH_INTERVAL == 0:
         phase.check_divergence()
     return numbers.losses
@@ -189,11 +190,8 @@ def evaluate_if_due(run: Run, phase: Phase, view: PhaseView) -> None:
         callback.evaluated(view, state, performance)
 
 
-def end_epoch_if_due(phase: Phase) -> None:
-    """Step the learning rate schedulers when a pass over the dataset is complete."""
-    state = phase.state
-    if state.clock.iteration % state.clock.iterations_per_epoch != 0:
-        return
-    scores = state.performance.scores if state.performance is not None else None
-    phase.optimizers.end_epoch(state.epoch_losses.means(), scores.as_dict() if scores is not None else {})
-    state.epoch_losses = EpochLosses()
+def validate_if_due(run: Run, phase: Phase, view: PhaseView) -> None:
+    """Compute the losses on the samples that the phase holds out, at multiples of its interval."""
+    if (validation := phase.validate_if_due()) is not None:
+        for callback in run.callbacks:
+            callback.validated(view, phase.state, validation)

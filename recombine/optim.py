@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -13,11 +13,19 @@ from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import LRScheduler
 
 from recombine import factory
+from recombine.clock import Clock, Interval
 from recombine.config import CycleConfig, OptimizerConfig, PhaseConfig
 from recombine.errors import NetworkError, RecombineError
 from recombine.method import Method
 
-_LOSS = "loss"
+#: An optimizer group, and the number of iterations over which its losses are averaged.
+LossKey = tuple[str, int]
+
+LOSS = "loss"
+PLATEAU = "ReduceLROnPlateau"
+#: What a plateau scheduler may watch beside losses on held-out samples.
+METRICS = (LOSS, "acc", "nmi", "ari")
+_EPOCH: Interval = {"epochs": 1}
 _ONE_KERNEL = "fused"
 _OTHER_LOOPS = frozenset({_ONE_KERNEL, "foreach", "differentiable"})
 _RECORDABLE = "capturable"
@@ -41,9 +49,12 @@ class NamedScheduler:
     kind: str
     scheduler: LRScheduler
     metric: str | None
+    interval: Interval
 
     def step(self, known: Mapping[str, float]) -> None:
-        """Step at the end of an epoch; ``known`` holds the values that can be watched.
+        """Step at the end of an interval; ``known`` holds the values that can be watched.
+
+        A scheduler that watches a value waits where it is unknown.
 
         Raises:
             RecombineError: The scheduler has come to its end.
@@ -136,28 +147,24 @@ class OptimizerSet:
             for scheduler, values in zip(named.schedulers, own["schedulers"], strict=True):
                 scheduler.scheduler.load_state_dict(values)
 
-    def end_epoch(self, losses: Mapping[str, float], scores: Mapping[str, float]) -> None:
-        """Step every scheduler; those that watch a value wait where it is unknown.
-
-        Args:
-            losses: Mean losses of the epoch by optimizer group.
-            scores: Scores of the last evaluation by name.
-
-        Raises:
-            RecombineError: A scheduler has come to its end before the phase.
-        """
-        for named in self.optimizers:
-            group = named.config.group_name
-            known = {**scores, **({_LOSS: losses[group]} if group in losses else {})}
-            for scheduler in named.schedulers:
-                scheduler.step(known)
-
     @property
-    def groups_with_watched_loss(self) -> frozenset[str]:
-        """The groups whose losses some scheduler watches."""
-        return frozenset(
-            named.config.group_name for named in self.optimizers if _LOSS in {s.metric for s in named.schedulers}
-        )
+    def rates(self) -> dict[str, float]:
+        """The learning rates by the names of the optimizers."""
+        return {named.config.name: float(named.optimizer.param_groups[0]["lr"]) for named in self.optimizers}
+
+    def due(self, clock: Clock) -> list[tuple[LossKey, NamedScheduler]]:
+        """Return the schedulers that step after the iterations that are complete, each with the loss of its group."""
+        return [(key, scheduler) for key, scheduler in self._schedulers(clock) if clock.is_due(scheduler.interval)]
+
+    def watched_losses(self, totals: Mapping[str, Tensor], clock: Clock) -> dict[LossKey, Tensor]:
+        """Return the losses of an iteration that some scheduler watches; ``totals`` holds them by group."""
+        keys = [key for key, scheduler in self._schedulers(clock) if scheduler.metric == LOSS]
+        return {key: totals[key[0]] for key in keys if key[0] in totals}
+
+    def _schedulers(self, clock: Clock) -> Iterator[tuple[LossKey, NamedScheduler]]:
+        for named in self.optimizers:
+            for scheduler in named.schedulers:
+                yield (named.config.group_name, clock.iterations_in(scheduler.interval)), scheduler
 
 
 def active_names(cycle: Sequence[CycleConfig], iteration: int) -> tuple[str, ...] | None:
@@ -236,13 +243,12 @@ def _takes_one_kernel(optimizer: Any, arguments: Mapping[str, Any], parameters: 
 
 
 def _scheduler(block: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> NamedScheduler:
-    arguments = factory.arguments_of("scheduler", block)
-    if block["type"] == "ReduceLROnPlateau":
-        metric = block.get("metric") or _LOSS
-        mode = "min" if metric == _LOSS else "max"
+    kind, arguments, metric = block["type"], factory.arguments_of("scheduler", block), None
+    if kind == PLATEAU:
+        metric = block.get("metric") or LOSS
+        mode = "max" if metric in METRICS and metric != LOSS else "min"
         arguments = {"mode": mode, **_PLATEAU_DEFAULTS, **arguments}
-        return NamedScheduler(block["type"], _build_scheduler(block["type"], arguments, optimizer), metric)
-    return NamedScheduler(block["type"], _build_scheduler(block["type"], arguments, optimizer), None)
+    return NamedScheduler(kind, _build_scheduler(kind, arguments, optimizer), metric, block.get("interval") or _EPOCH)
 
 
 def _build_scheduler(kind: str, arguments: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> LRScheduler:

@@ -3,6 +3,9 @@
 from recombine import registry
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import ORACLE_CRITERIA
+from recombine.optim import LOSS, METRICS
+
+_SCORES = set(METRICS) - {LOSS}
 
 
 def oracle_reasons(config: MethodConfig, dataset: DatasetConfig) -> tuple[str, ...]:
@@ -12,7 +15,7 @@ def oracle_reasons(config: MethodConfig, dataset: DatasetConfig) -> tuple[str, .
         used = [name for name in phase.exit_criteria if name in ORACLE_CRITERIA]
         reasons += [f'phase "{phase.name}" may end by {name}' for name in used]
         metrics = [block.get("metric") for block in phase.optimizer_learning_rate_schedulers]
-        watched = [metric for metric in metrics if metric not in (None, "loss")]
+        watched = [metric for metric in metrics if metric in _SCORES]
         reasons += [f'a scheduler of phase "{phase.name}" watches {metric}' for metric in watched]
     return tuple(reasons)
 

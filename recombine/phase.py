@@ -15,14 +15,15 @@ from recombine.build import build_objectives
 from recombine.callbacks.base import PhaseView
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
-from recombine.criteria import Performance
+from recombine.criteria import Performance, Validation, Watched
 from recombine.data import Data
 from recombine.errors import DivergedError
 from recombine.evaluate import evaluate_by, features, full_pass
+from recombine.held_out import validate
 from recombine.mapping import Mapping
 from recombine.metrics import clustering_accuracy
 from recombine.objective import DivergenceWatch, Objective
-from recombine.optim import OptimizerSet
+from recombine.optim import LOSS, LossKey, OptimizerSet
 from recombine.parameter_files import load_parameters
 from recombine.randomness import derive
 from recombine.recording import Recorder, StepRunner
@@ -70,9 +71,9 @@ class Phase:
         """Return the phase as callbacks see it."""
         patterns = tuple((objective.name, objective.pattern) for objective in self.objectives)
         iterations = longest(self.config, self.data)
-        return PhaseView(
-            self.config, dataset, self.data.num_samples, iterations, patterns, self.has_diverged, self.runner.notes
-        )
+        sizes = self.data.num_samples, iterations
+        held_out = len(self.data.held_out)
+        return PhaseView(self.config, dataset, *sizes, patterns, self.has_diverged, self.runner.notes, held_out)
 
     def features_of(self, mapping: Mapping) -> Tensor:
         """Return a mapping's output on the whole dataset, ``(N, D)``."""
@@ -118,6 +119,49 @@ class Phase:
         place = state.clock
         state.history.append(Evaluated(place.phase, place.iteration, evaluation.scores, evaluation.label_free))
         return state.performance
+
+    def validate_if_due(self) -> Validation | None:
+        """Compute the losses on the samples that the phase holds out, if it is time; nothing of the training changes.
+
+        Returns:
+            The losses; None where it is not time, or no pattern has a loss at this time.
+
+        Raises:
+            DivergedError: A loss is NaN or infinite.
+        """
+        options, state = self.config.validation, self.state
+        if options is None or not state.clock.is_due(options["interval"]):
+            return None
+        self.check_divergence()
+        with self._placing_divergence():
+            found = validate(state.method, self.data, self.objectives, state.clock, self.context)
+        state.validation = found
+        return found
+
+    def watched(self) -> Watched:
+        """Return what exit criteria look at."""
+        return Watched(self.state.performance, self.state.validation, self.optimizers.rates)
+
+    def step_schedulers(self) -> None:
+        """Step the learning rate schedulers whose interval is over.
+
+        Raises:
+            RecombineError: A scheduler has come to its end before the phase.
+        """
+        due = self.optimizers.due(self.state.clock)
+        losses = self.state.interval_losses.taken({key for key, _ in due})
+        for key, scheduler in due:
+            scheduler.step(self._known(key, losses))
+
+    def _known(self, key: LossKey, losses: Dictionary[LossKey, float]) -> dict[str, float]:
+        """Return what a scheduler may watch at the end of an interval; a validation from before it is no news."""
+        performance, validation = self.state.performance, self.state.validation
+        known = {LOSS: losses[key]} if key in losses else {}
+        if performance is not None and performance.scores is not None:
+            known |= performance.scores.as_dict()
+        if validation is not None and validation.iteration > self.state.clock.iteration - key[1]:
+            known |= validation.metrics()
+        return known
 
     def finish(self) -> None:
         """Refresh the strategy after the last iteration."""
@@ -167,6 +211,11 @@ class Phase:
         return derive(self.method_config.seed, "centroids", self.data.name, self.config.name)
 
 
+def training_data(config: PhaseConfig, data: Data) -> Data:
+    """Return a dataset as a phase trains on it: without the samples that the phase holds out."""
+    return data if config.validation is None else data.holding_out(config.validation["fraction"])
+
+
 def enter_phase(
     method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState, recorder: Recorder | None = None
 ) -> Phase:
@@ -175,7 +224,7 @@ def enter_phase(
     Args:
         method_config: The whole method.
         config: The phase.
-        data: The dataset.
+        data: The dataset as :func:`training_data` returns it.
         state: The changing part of the run.
         recorder: Records steps, or None where the device cannot.
     """

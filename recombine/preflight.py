@@ -5,7 +5,7 @@ that are absent and settings that the data cannot meet are found here and not ho
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +32,10 @@ from recombine.places import Places
 from recombine.problems import Finding
 from recombine.randomness import generator, global_generator
 from recombine.rehearsal import phase_findings, rehearsal_data
+from recombine.split import num_held_out, split_problem
 from recombine.step import PLAIN_VIEW, Forward
+
+_PERFORMANCE = "performance_evaluation_"
 
 
 @dataclass
@@ -85,9 +88,12 @@ class Preflight:
             yield Finding("RC501", str(error), "", place)
             return
         self.cache[key] = self.samples[dataset.name] = samples
+        phases = self.config.phases_of(dataset)
         yield from size_findings(dataset, len(samples), place)
-        for phase in self.config.phases_of(dataset):
-            yield from _rest_findings(phase, dataset, len(samples), place)
+        yield from tail_findings(dataset, {_num_trained(phase, len(samples)) for phase in phases}, place)
+        for phase in phases:
+            yield from _split_findings(self.config, phase, dataset, len(samples))
+            yield from _rest_findings(phase, dataset, _num_trained(phase, len(samples)), place)
             if samples.labels is None:
                 yield from _label_findings(self.config, phase, dataset)
 
@@ -244,23 +250,57 @@ def size_findings(dataset: DatasetConfig, num_samples: int, place: str) -> Itera
     if dataset.batch_size > num_samples:
         message = f"the batch size {dataset.batch_size} is larger than the dataset, which has {num_samples} samples"
         yield Finding("RC502", message, f"Write at most {num_samples}.", f"{place}/batch_size")
-        return
-    rest = num_samples % dataset.batch_size
-    if rest and dataset.drop_last and not dataset.shuffle and dataset.phases != ():
-        message = f"the last {rest} of {num_samples} samples are never trained on: they make no whole batch"
-        yield Finding("RC506", message, 'Set "shuffle" to true or "drop_last" to false.', f"{place}/batch_size", True)
+
+
+def tail_findings(dataset: DatasetConfig, sizes: Collection[int], place: str) -> Iterator[Finding]:
+    """Yield that the last samples make no whole batch; ``sizes`` are the numbers of samples that phases train on."""
+    for size in sorted(sizes):
+        rest = size % dataset.batch_size
+        if rest and size > rest and dataset.drop_last and not dataset.shuffle:
+            message = f"the last {rest} of {size} samples are never trained on: they make no whole batch"
+            remedy = 'Set "shuffle" to true or "drop_last" to false.'
+            yield Finding("RC506", message, remedy, f"{place}/batch_size", True)
+
+
+def _num_trained(phase: PhaseConfig, num_samples: int) -> int:
+    held_out = 0 if phase.validation is None else num_held_out(num_samples, phase.validation["fraction"])
+    return num_samples - held_out
 
 
 def _rest_findings(phase: PhaseConfig, dataset: DatasetConfig, num_samples: int, place: str) -> Iterator[Finding]:
     rest = num_samples % dataset.batch_size
-    for block in phase.design_patterns:
-        smallest = registry.patterns()[block["pattern"]].smallest_batch
-        if block["enabled"] and not dataset.drop_last and 0 < rest < smallest:
+    for name, smallest in _demanding_patterns(phase, rest):
+        if not dataset.drop_last:
             message = (
                 f"the last batch of an epoch has {rest} of {num_samples} samples, but the pattern "
-                f'"{block["pattern"]}" needs at least {smallest}'
+                f'"{name}" needs at least {smallest}'
             )
             yield Finding("RC405", message, 'Set "drop_last" to true.', f"{place}/drop_last")
+
+
+def _split_findings(
+    config: MethodConfig, phase: PhaseConfig, dataset: DatasetConfig, num_samples: int
+) -> Iterator[Finding]:
+    """Yield why a phase cannot hold out its share of a dataset's samples, or cannot validate on them."""
+    if phase.validation is None or dataset.batch_size > num_samples:
+        return
+    place = f"{_place(config, 'phases', phase.name)}/validation/fraction"
+    problem = split_problem(num_samples, phase.validation["fraction"], dataset.batch_size)
+    if problem is not None:
+        yield Finding("RC502", f'dataset "{dataset.name}": {problem}', "", place)
+        return
+    rest = num_held_out(num_samples, phase.validation["fraction"]) % dataset.batch_size
+    for name, smallest in _demanding_patterns(phase, rest):
+        message = f'the last batch of the samples that are held out of dataset "{dataset.name}" has {rest}, but the '
+        yield Finding("RC405", f'{message}pattern "{name}" needs at least {smallest}', "Hold out another share.", place)
+
+
+def _demanding_patterns(phase: PhaseConfig, size: int) -> Iterator[tuple[str, int]]:
+    """Yield the patterns of a phase for which a batch of some samples is too small, and the least that they need."""
+    for block in phase.design_patterns:
+        smallest = registry.patterns()[block["pattern"]].smallest_batch
+        if block["enabled"] and 0 < size < smallest:
+            yield block["pattern"], smallest
 
 
 def _label_findings(config: MethodConfig, phase: PhaseConfig, dataset: DatasetConfig) -> Iterator[Finding]:
@@ -272,4 +312,4 @@ def _label_findings(config: MethodConfig, phase: PhaseConfig, dataset: DatasetCo
 
 
 def _may_hold(name: str, criteria: Block) -> bool:
-    return name in ("iterations", "epochs") or can_hold(name, criteria[name])
+    return not name.startswith(_PERFORMANCE) or can_hold(name, criteria[name])

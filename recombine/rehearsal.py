@@ -12,11 +12,13 @@ from recombine import factory
 from recombine.build import build_data, build_objectives
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, PhaseConfig
+from recombine.criteria import RATE, Watched, first_met
 from recombine.data import Data
 from recombine.datasets.base import Samples
 from recombine.errors import NetworkError, RecombineError
-from recombine.evaluate import full_pass
+from recombine.evaluate import evaluation_mode, full_pass
 from recombine.factory import FactoryError
+from recombine.held_out import HeldOutStep
 from recombine.method import Method
 from recombine.objective import Objective
 from recombine.optim import NamedOptimizer, OptimizerSet
@@ -69,7 +71,12 @@ def phase_findings(phase: PhaseConfig, method: Method, data: Data, place: str) -
         except (RecombineError, RuntimeError, ValueError, IndexError) as error:
             message = f'the pattern "{objective.name}" cannot work on these networks: {error}'
             found.append(Finding("RC503", message, "", pattern))
-    yield from found or reach_findings(reaches, OptimizerSet(phase, method).optimizers, place)
+    if found:
+        yield from found
+        return
+    optimizers = OptimizerSet(phase, method)
+    yield from reach_findings(reaches, optimizers.optimizers, place)
+    yield from _rate_findings(phase, optimizers, place)
 
 
 def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method, data: Data) -> dict[str, set[Tensor]]:
@@ -86,13 +93,30 @@ def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method,
     batch = data.training_batch(phase.name, 0, objective.views)
     reached: dict[str, set[Tensor]] = {term.name: set() for term in objective.terms.values()}
     for start in objective.pattern.stage_starts():
-        step = Step(method.train(), batch, Clock(phase.name, start, 0, 1), context)
+        clock = Clock(phase.name, start, 0, 1)
+        step = Step(method.train(), batch, clock, context)
         objective.pattern.before_step(step)
         for name, loss in objective.pattern.losses(step).items():
             if loss.ndim != 0:
                 raise NetworkError(f'the loss "{name}" has the shape {tuple(loss.shape)} and is no single number')
             reached[objective.terms[name].name].update(_reached(loss, method))
+        if phase.validation is not None:
+            _rehearse_validation(objective, HeldOutStep(method, batch, clock, context, 0))
     return reached
+
+
+def _rehearse_validation(objective: Objective, step: HeldOutStep) -> None:
+    """Compute a pattern's losses on a batch as if it were held out.
+
+    Raises:
+        NetworkError: They cannot be computed in evaluation mode, without gradients.
+    """
+    with evaluation_mode(step.method):
+        step.seed()
+        try:
+            objective.pattern.losses(step)
+        except (RecombineError, RuntimeError, ValueError, IndexError) as error:
+            raise NetworkError(f"its losses cannot be computed on samples that are held out: {error}") from error
 
 
 def _reached(loss: Tensor, method: Method) -> Iterator[Tensor]:
@@ -131,6 +155,15 @@ def _set_findings(phase: PhaseConfig, method: Method, place: str) -> Iterator[Fi
         yield Finding("RC402", str(error), "", place)
     except RecombineError as error:
         yield Finding("RC204", str(error), "", place)
+
+
+def _rate_findings(phase: PhaseConfig, optimizers: OptimizerSet, place: str) -> Iterator[Finding]:
+    """Yield that learning rates are so low from the first that the phase would end before its first iteration."""
+    criteria = {key: bound for key, bound in phase.exit_criteria.items() if key == RATE}
+    reason = first_met(criteria, Clock(phase.name, 0, 0, 1), Watched(rates=optimizers.rates))
+    if reason is not None:
+        message = f"the phase would end before its first iteration: {reason}"
+        yield Finding("RC104", message, "Write a smaller number.", f"{place}/exit_criteria/{RATE}")
 
 
 def reach_findings(reaches: Sequence[Reach], optimizers: Sequence[NamedOptimizer], place: str) -> Iterator[Finding]:

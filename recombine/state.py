@@ -1,6 +1,6 @@
 """What changes during a run, and what must survive a crash."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,33 +8,35 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from recombine.clock import Clock
-from recombine.criteria import Performance
+from recombine.criteria import Performance, Validation
 from recombine.method import Method
 from recombine.metrics import Scores
+from recombine.optim import LossKey
 from recombine.selection import Evaluated
 
 
 @dataclass
-class EpochLosses:
-    """Losses of optimizer groups, added up over an epoch.
+class IntervalLosses:
+    """Losses of optimizer groups, added up over intervals.
 
     Attributes:
-        sums: By group, scalars on the device.
-        counts: Iterations in which the group had a loss.
+        sums: By group and number of iterations, scalars on the device.
+        counts: Iterations of the interval in which the group had a loss.
     """
 
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[LossKey, Tensor] = field(default_factory=dict)
+    counts: dict[LossKey, int] = field(default_factory=dict)
 
-    def add(self, totals: Mapping[str, Tensor]) -> None:
-        """Add the losses of an iteration, scalars by group."""
-        for group, total in totals.items():
-            self.sums[group] = total.detach() + self.sums.get(group, 0)
-            self.counts[group] = self.counts.get(group, 0) + 1
+    def add(self, totals: Mapping[LossKey, Tensor]) -> None:
+        """Add the losses of an iteration, scalars."""
+        for key, total in totals.items():
+            self.sums[key] = total.detach() + self.sums.get(key, 0)
+            self.counts[key] = self.counts.get(key, 0) + 1
 
-    def means(self) -> dict[str, float]:
-        """Return the means over the iterations in which a group had a loss; waits for the device."""
-        return {group: float(total) / self.counts[group] for group, total in self.sums.items()}
+    def taken(self, keys: Collection[LossKey]) -> dict[LossKey, float]:
+        """Return means over the iterations in which a group had a loss, and begin anew; waits for the device."""
+        found = [key for key in keys if key in self.sums]
+        return {key: float(self.sums.pop(key)) / self.counts.pop(key) for key in found}
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class RunState:
         centroids_changed: Whether the centroids were recalculated just before the current iteration.
         performance: The last evaluation of the phase, or None before the first.
         previous_clusters: Clusters ``(N,)`` at the last evaluation of the phase.
-        epoch_losses: The losses of the current epoch that schedulers watch.
+        validation: The last validation of the phase, or None before the first.
+        interval_losses: The losses that schedulers watch.
         history: The evaluations on the current dataset, of all its phases so far.
     """
 
@@ -93,7 +96,8 @@ class RunState:
     centroids_changed: bool = False
     performance: Performance | None = None
     previous_clusters: Tensor | None = field(default=None, repr=False)
-    epoch_losses: EpochLosses = field(default_factory=EpochLosses)
+    validation: Validation | None = None
+    interval_losses: IntervalLosses = field(default_factory=IntervalLosses)
     history: list[Evaluated] = field(default_factory=list)
 
     def enter_dataset(self) -> None:
@@ -108,7 +112,8 @@ class RunState:
         self.centroids_changed = False
         self.performance = None
         self.previous_clusters = None
-        self.epoch_losses = EpochLosses()
+        self.validation = None
+        self.interval_losses = IntervalLosses()
 
     def leave_phase(self) -> None:
         """Note that the phase is over."""
@@ -130,7 +135,8 @@ class RunState:
             "centroids_changed": self.centroids_changed,
             "performance": _performance_as_dict(self.performance),
             "previous_clusters": self.previous_clusters,
-            "epoch_losses": {"sums": self.epoch_losses.sums, "counts": self.epoch_losses.counts},
+            "validation": asdict(self.validation) if self.validation is not None else None,
+            "interval_losses": {"sums": self.interval_losses.sums, "counts": self.interval_losses.counts},
             "history": [evaluated.as_dict() for evaluated in self.history],
         }
 
@@ -143,14 +149,29 @@ class RunState:
         if unknown.unexpected_keys or not lazy.issuperset(unknown.missing_keys):
             raise RuntimeError(f"a checkpoint of the same run has other parameters: {unknown}")
         device = next((parameter.device for parameter in self.method.parameters()), None)
-        sums = {group: total.to(device) for group, total in state["epoch_losses"]["sums"].items()}
+        losses = _interval_losses(state)
+        sums = {key: total.to(device) for key, total in losses["sums"].items()}
         self.clock = Clock(**state["clock"])
         self.place = Place(**state["place"])
         self.centroids_changed = state["centroids_changed"]
         self.performance = _performance(state["performance"])
         self.previous_clusters = state["previous_clusters"]
-        self.epoch_losses = EpochLosses(sums, state["epoch_losses"]["counts"])
+        validation = state.get("validation")
+        self.validation = Validation(**validation) if validation is not None else None
+        self.interval_losses = IntervalLosses(sums, losses["counts"])
         self.history = [Evaluated.from_dict(evaluated) for evaluated in state["history"]]
+
+
+def _interval_losses(state: Mapping[str, Any]) -> Mapping[str, dict[LossKey, Any]]:
+    """Return sums and counts; checkpoints from before schedulers had intervals hold those of the epoch, by group."""
+    if "interval_losses" in state:
+        found: Mapping[str, dict[LossKey, Any]] = state["interval_losses"]
+        return found
+    length = state["clock"]["iterations_per_epoch"]
+    return {
+        kind: {(group, length): value for group, value in values.items()}
+        for kind, values in state["epoch_losses"].items()
+    }
 
 
 def _performance_as_dict(performance: Performance | None) -> dict[str, Any] | None:

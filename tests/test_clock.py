@@ -31,3 +31,15 @@ def test_is_frozen():
 )
 def test_intervals_count_iterations_or_epochs(interval, due):
     assert [i for i in range(10) if Clock("training", i, i // 3, 3).is_due(interval)] == due
+
+
+def test_the_clock_can_be_set_back_to_the_last_iteration():
+    for iteration in range(1, 9):
+        clock = Clock("a", iteration, iteration // 4, 4)
+        assert clock.set_back().advanced() == clock
+    assert Clock("a", 4, 1, 4).set_back() == Clock("a", 3, 0, 4)
+
+
+def test_intervals_last_iterations():
+    clock = Clock("a", 3, 0, 4)
+    assert (clock.iterations_in(7), clock.iterations_in({"epochs": 2})) == (7, 8)

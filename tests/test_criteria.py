@@ -1,27 +1,31 @@
 import pytest
 
 from recombine.clock import Clock
-from recombine.criteria import ORACLE_CRITERIA, Performance, first_met
+from recombine.criteria import ORACLE_CRITERIA, Performance, Validation, Watched, first_met
 from recombine.metrics import Scores
 from recombine.schemas import load
 
 PREFIX = "performance_evaluation_"
 SCORES = Scores(0.5, 0.6, -0.25)
+VALIDATION = Validation(8, 0.75, {"reconstruction": 0.375})
+LOSSES = {"loss": 0.75, "reconstruction": 0.375}
+RATES = {"S": 0.001}
 
 
 def _met(criteria, iteration=10, scores=SCORES, ratio=None, performance=True):
     clock = Clock("training", iteration, iteration // 4, 4)
-    return first_met(criteria, clock, Performance(scores, ratio) if performance else None)
+    return first_met(criteria, clock, Watched(Performance(scores, ratio) if performance else None, VALIDATION, RATES))
 
 
 def test_every_criterion_of_the_schema_can_hold():
     properties = load("phase.json")["$defs"]["exit_criteria"]["properties"]
-    assert len(properties) == 9
+    assert len(properties) == 11
+    others = {"learning_rate_le": 0.001, "validation_lt": {"metric": "validation_loss", "value": 1}}
     for name in properties:
-        bound = {"iterations": 1, "epochs": 1}.get(name, -1)
+        bound = ({"iterations": 1, "epochs": 1} | others).get(name, -1)
         if name.endswith("_lt_after_iterations"):
             bound = {"value": 1, "iterations": 3}
-        elif name.endswith("_lt"):
+        elif name.endswith("ratio_lt"):
             bound = 0.5
         assert _met({name: bound}, ratio=0.25) is not None, name
 
@@ -58,6 +62,28 @@ def test_reassignments_below_a_bound_strictly():
     assert _met({name: 0.25}, ratio=None) is None
     assert _met({name: 0.25}, ratio=0.125) == "the cluster reassignment ratio 0.125 is below 0.25"
     assert _met({name: 0.25}, ratio=0.0, scores=None) == "the cluster reassignment ratio 0 is below 0.25"
+
+
+def test_a_learning_rate_at_or_below_a_bound():
+    words = 'the learning rate 0.001 of optimizer "S" is at or below 0.001'
+    assert _met({"learning_rate_le": 0.001}, performance=False) == words
+    assert _met({"learning_rate_le": {"optimizer_name": "S", "value": 0.001}}) == words
+    assert _met({"learning_rate_le": 0.000999}) is None
+    rates = Watched(rates={"A": 1e-3 * 0.1**6, "B": 1.0})
+    clock = Clock("training", 1, 0, 4)
+    assert rates.rates["A"] > 1e-9  # by rounding alone
+    assert first_met({"learning_rate_le": {"optimizer_name": "A", "value": 1e-9}}, clock, rates) is not None
+    assert first_met({"learning_rate_le": {"optimizer_name": "B", "value": 1e-9}}, clock, rates) is None
+
+
+def test_losses_on_held_out_samples_below_a_bound_strictly():
+    total, own = ({"metric": f"validation_{name}", "value": value} for name, value in LOSSES.items())
+    assert _met({"validation_lt": total}) is None
+    assert _met({"validation_lt": total | {"value": 0.76}}) == "the validation_loss 0.75 is below 0.76"
+    assert _met({"validation_lt": own}) is None
+    assert _met({"validation_lt": own | {"value": 1}}) == "the validation_reconstruction 0.375 is below 1"
+    assert _met({"validation_lt": own | {"metric": "validation_late"}}) is None
+    assert first_met({"validation_lt": own | {"value": 1}}, Clock("training", 1, 0, 4), Watched()) is None
 
 
 def test_the_first_that_holds_in_the_order_of_the_file():

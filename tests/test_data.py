@@ -300,3 +300,30 @@ def test_real_mnist() -> None:
     batch = data.training_batch("p", 0, ["plain"])
     assert data.batches_per_epoch == 39
     assert torch.equal(batch.views["plain"], samples.tensor()[batch.index].float() / 255)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_orders_of_what_is_not_held_out_depend_on_nothing_else(shuffle: bool) -> None:
+    data, again = _data(shuffle=shuffle).holding_out(0.2), _data(shuffle=shuffle)
+    orders = [_order(data, "p", epoch) for epoch in (0, 1)]
+    _order(again, "p", 1)
+    other = again.holding_out(0.2)
+    assert [_order(other, "p", epoch) for epoch in (1, 0)] == orders[::-1]
+    assert (orders[0] == orders[1]) == (not shuffle)
+    assert set(orders[0]).isdisjoint(data.held_out.tolist())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_excerpts_have_the_same_views_each_time(workers: int) -> None:
+    data = _data(num_workers=workers)
+    data.start_workers()
+    try:
+        index = torch.tensor([7, 3, 11, 0, 22, 5])
+        first, again = ([*data.excerpts(index, 4, {"a", "b", "slow"})] for _ in range(2))
+    finally:
+        data.close()
+    assert [batch.index.tolist() for batch in first] == [[7, 3, 11, 0], [22, 5]]
+    assert all(set(batch.views) == {"a", "b", "slow"} for batch in first)
+    for one, two in zip(first, again, strict=True):
+        assert all(torch.equal(one.views[name], two.views[name]) for name in one.views)
+    assert not torch.equal(first[0].views["a"], first[0].views["b"])

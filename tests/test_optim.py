@@ -6,13 +6,14 @@ import torch
 
 from recombine.build import build_method
 from recombine.callbacks.base import Callback
+from recombine.clock import Clock
 from recombine.config import frozen
 from recombine.data import Data
 from recombine.errors import NetworkError, RecombineError
 from recombine.evaluate import Evaluation
 from recombine.factory import FactoryError
 from recombine.metrics import Scores
-from recombine.optim import OptimizerSet, active_names
+from recombine.optim import NamedScheduler, OptimizerSet, active_names
 from tests.runs import CLASSES, PIXELS, config_of, method, same, train
 
 BATCHES = 4  # of 5 samples in an epoch of 23
@@ -316,26 +317,49 @@ def test_a_plateau_waits_for_the_first_evaluation_of_its_phase(monkeypatch):
     assert rates == [1, 1, 1, 1]
 
 
-def test_schedulers_hear_the_mean_loss_of_the_optimizers_own_group(monkeypatch):
-    heard = []
-    original = OptimizerSet.end_epoch
+def _spy_on_schedulers(monkeypatch):
+    """Return a list that takes what each scheduler is told when it steps."""
+    heard, original = [], NamedScheduler.step
 
-    def spy(optimizers, losses, scores):
-        heard.append((losses, scores))
-        original(optimizers, losses, scores)
+    def spy(scheduler, known):
+        heard.append(known)
+        original(scheduler, known)
 
-    monkeypatch.setattr(OptimizerSet, "end_epoch", spy)
+    monkeypatch.setattr(NamedScheduler, "step", spy)
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("interval", "parts"), [(None, [(2, 4), (4, 8)]), ({"epochs": 2}, [(2, 8)]), (3, [(2, 3), (3, 6)])]
+)
+def test_schedulers_hear_the_mean_loss_of_the_optimizers_own_group(monkeypatch, interval, parts):
+    heard = _spy_on_schedulers(monkeypatch)
     late = ENTROPY | {"loss_weight_schedule": {"start_at_iteration": 2}}
+    plateau = {"type": "ReduceLROnPlateau", "optimizer_name": "B"} | ({"interval": interval} if interval else {})
     recorder = _recorded(
         design_patterns=[RECONSTRUCTION, late],
         optimizers=[OF_A, OF_B],
-        optimizer_learning_rate_schedulers=[{"type": "ReduceLROnPlateau", "optimizer_name": "B"}],
+        optimizer_learning_rate_schedulers=[plateau],
         exit_criteria={"epochs": 2},
     )
     entropies = [values.get("assignment_entropy") for values in recorder.values]
-    assert [set(losses) for losses, _ in heard] == [{"b"}, {"b"}]
-    assert heard[0][0]["b"] == pytest.approx(3 * sum(entropies[2:4]) / 2)
-    assert heard[1][0]["b"] == pytest.approx(3 * sum(entropies[4:]) / 4)
+    means = [3 * sum(entropies[first:last]) / (last - first) for first, last in parts]
+    assert [set(known) for known in heard] == [{"loss"}] * len(parts)
+    assert [known["loss"] for known in heard] == pytest.approx(means)
+
+
+def test_schedulers_with_intervals_of_their_own_hear_their_own_means(monkeypatch):
+    heard = _spy_on_schedulers(monkeypatch)
+    plateau = {"type": "ReduceLROnPlateau", "optimizer_name": "S"}
+    optimizer = {"type": "SGD", "name": "S", "lr": 0.01, "trained_mapping_names": ["encoder", "decoder"]}
+    recorder = _recorded(
+        optimizers=[optimizer],
+        optimizer_learning_rate_schedulers=[plateau, plateau | {"interval": 3}],
+        exit_criteria={"iterations": 9},
+    )
+    values = [found["reconstruction"] for found in recorder.values]
+    means = [sum(values[first:last]) / (last - first) for first, last in [(0, 3), (0, 4), (3, 6), (4, 8), (6, 9)]]
+    assert [known["loss"] for known in heard] == pytest.approx(means)
 
 
 def test_a_plateau_of_one_groups_loss_leaves_the_rates_of_the_others():
@@ -345,11 +369,40 @@ def test_a_plateau_of_one_groups_loss_leaves_the_rates_of_the_others():
         optimizers=[OF_A, OF_B],
         optimizer_learning_rate_schedulers=[plateau | {"optimizer_name": name} for name in ("A", "B")],
     )
+    clock = Clock("training", 4, 1, 4)
     for falling in (3.0, 2.0, 1.0):
-        optimizers.end_epoch({"a": falling, "b": 5.0}, {"acc": 0.5})
-    optimizers.end_epoch({"a": 9.0}, {})
-    rates = [named.optimizer.param_groups[0]["lr"] for named in optimizers.optimizers]
-    assert rates == [0.01 / 2, pytest.approx(0.1 / 4)]
+        for (group, _), scheduler in optimizers.due(clock):
+            scheduler.step({"loss": {"a": falling, "b": 5.0}[group], "acc": 0.5})
+    for (group, _), scheduler in optimizers.due(clock):
+        scheduler.step({"loss": 9.0} if group == "a" else {})
+    assert optimizers.rates == {"A": 0.01 / 2, "B": pytest.approx(0.1 / 4)}
+
+
+@pytest.mark.parametrize(("interval", "due"), [(None, [4, 8]), (3, [3, 6, 9]), ({"epochs": 2}, [8])])
+def test_schedulers_are_due_at_their_interval(interval, due):
+    block = {"type": "StepLR", "optimizer_name": "A", "step_size": 1} | ({"interval": interval} if interval else {})
+    optimizers = _optimizer_set(
+        design_patterns=[RECONSTRUCTION], optimizers=[OF_A], optimizer_learning_rate_schedulers=[block]
+    )
+    found = [i for i in range(1, 10) if optimizers.due(Clock("training", i, i // 4, 4))]
+    assert found == due
+
+
+def test_a_rate_is_halved_after_more_than_35_intervals_without_improvement():
+    """The schedule of CNC: at the 36th interval without improvement, and then again after another 36."""
+    plateau = {"type": "ReduceLROnPlateau", "optimizer_name": "A", "metric": "validation_loss", "interval": 100}
+    optimizers = _optimizer_set(
+        design_patterns=[RECONSTRUCTION],
+        optimizers=[OF_A | {"lr": 0.005}],
+        optimizer_learning_rate_schedulers=[plateau | {"factor": 0.5, "patience": 35}],
+        validation={"fraction": 0.1},
+    )
+    ((_, scheduler),) = optimizers.due(Clock("training", 100, 0, 4000))
+    rates = []
+    for loss in [9.0, 8.0, *[8.0] * 72]:
+        scheduler.step({"validation_loss": loss})
+        rates.append(optimizers.rates["A"])
+    assert rates == [0.005] * (2 + 35) + [0.0025] * 36 + [0.00125]
 
 
 @pytest.mark.filterwarnings("error")

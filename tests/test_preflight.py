@@ -12,7 +12,7 @@ from recombine.batch import BatchOptions, prepare
 from recombine.datasets.base import Samples
 from recombine.execute import LogOptions
 from recombine.load import load_dict
-from recombine.preflight import Preflight, size_findings
+from recombine.preflight import Preflight, size_findings, tail_findings
 from tests.methods import found_with_data, rich, small
 
 DATASET, PATTERN, OPTIMIZER, LAYER = (
@@ -401,9 +401,10 @@ def test_datasets_are_decoded_once_for_all_methods_of_a_batch(monkeypatch):
 
 def test_sizes_are_checked_for_what_they_are():
     (config,) = load_dict(small()).require().datasets
-    assert [(f.code, f.is_warning) for f in size_findings(config, 61, "/d")] == [("RC506", True)]
     assert [f.pointer for f in size_findings(config, 3, "/d")] == ["/d/num_clusters", "/d/batch_size"]
     assert list(size_findings(config, 60, "/d")) == []
+    assert [(f.code, f.is_warning) for f in tail_findings(config, {61}, "/d")] == [("RC506", True)]
+    assert list(tail_findings(config, {3, 60}, "/d")) == []
 
 
 def test_the_checks_are_of_one_method(tmp_path):

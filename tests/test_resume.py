@@ -257,6 +257,36 @@ def _running_means():
     )
 
 
+def _held_out():
+    """Return a method whose rates follow losses on held-out samples, and whose phase ends when one is low enough."""
+    plateau = {"type": "ReduceLROnPlateau", "factor": 0.1, "patience": 0}
+    critic = [{"type": "Flatten"}, {"type": "Linear", "in_features": PIXELS, "out_features": 1}]
+    of_a, of_c = RIVALS["optimizers"]
+    target = {"pattern": "target_distribution", "target_distribution_recalculation_interval": 4}
+    return method(
+        phase={
+            "exit_criteria": {
+                "learning_rate_le": {"optimizer_name": "A", "value": 1e-5},
+                "validation_lt": {"metric": "validation_reconstruction", "value": 1e-9},
+            },
+            "validation": {"fraction": 0.3, "interval": 2},
+            "design_patterns": [
+                {**RECONSTRUCTION, "loss_optimizer_group_name": "a"},
+                *RIVALS["design_patterns"],
+                {**target, "loss_optimizer_group_name": "a", "batch_augmentation_name": "flipped"},
+            ],
+            "optimizers": [{**of_a, "lr": 0.1}, of_c],
+            "optimizer_learning_rate_schedulers": [
+                {**plateau, "optimizer_name": "A", "metric": "validation_loss", "interval": 2},
+                {**plateau, "optimizer_name": "A", "interval": 5, "patience": 1},
+                {**plateau, "optimizer_name": "C", "metric": "validation_adversarial_interpolation.critic"},
+            ],
+        },
+        dataset={"batch_augmentations": [{"name": "flipped", "transforms": [FLIP]}]},
+        more_mappings=[{"name": "critic", "type": "design_pattern_specific", "layers": critic}],
+    )
+
+
 METHODS = {
     "layers that remember": _layers_that_remember,
     "rates and turns": _rates_and_turns,
@@ -266,6 +296,7 @@ METHODS = {
     "the best classifier on average": functools.partial(_choosing, "highest_average_nmi"),
     "several datasets": _several_datasets,
     "stages": _stages,
+    "held out": _held_out,
 }
 
 

@@ -5,6 +5,7 @@ import torch
 
 from recombine import checkpoint, factory
 from recombine.build import build_method
+from recombine.clock import Clock
 from recombine.optim import OptimizerSet
 from tests.runs import CLASSES, config_of, method, same
 
@@ -63,7 +64,8 @@ class World:
                 self._step(number * STEPS + step)
             group = self.optimizers.optimizers[0].optimizer.param_groups[0]
             self.rates.append((group["lr"], group.get("momentum"), group.get("betas")))
-            self.optimizers.end_epoch({"default": float(number % 3)}, {})
+            for _, scheduler in self.optimizers.due(Clock("training", STEPS, 1, STEPS)):
+                scheduler.step({"loss": float(number % 3)})
 
     def _step(self, number):
         draws = torch.Generator().manual_seed(number)

@@ -5,27 +5,32 @@ from torch.nn.parameter import is_lazy
 from recombine import checkpoint
 from recombine.build import build_data, build_method
 from recombine.clock import Clock
-from recombine.criteria import Performance
+from recombine.criteria import Performance, Validation
 from recombine.loop import train_step
 from recombine.phase import enter_phase
-from recombine.state import EpochLosses, Origin, Place, RunState
+from recombine.state import IntervalLosses, Origin, Place, RunState
 from tests.runs import CLASSES, config_of, made, method, same
 
+A, B = ("a", 4), ("b", 4)
 
-def test_epoch_losses_are_means_over_the_iterations_in_which_a_group_had_one():
-    losses = EpochLosses()
-    losses.add({"a": torch.tensor(1.0, requires_grad=True), "b": torch.tensor(10.0)})
-    losses.add({"a": torch.tensor(4.0)})
-    assert losses.means() == {"a": pytest.approx(2.5), "b": 10}
-    assert not losses.sums["a"].requires_grad
-    assert EpochLosses().means() == {}
+
+def test_interval_losses_are_means_over_the_iterations_in_which_a_group_had_one():
+    losses = IntervalLosses()
+    losses.add({A: torch.tensor(1.0, requires_grad=True), B: torch.tensor(10.0)})
+    losses.add({A: torch.tensor(4.0)})
+    assert not losses.sums[A].requires_grad
+    assert losses.taken([A, ("a", 5)]) == {A: pytest.approx(2.5)}
+    losses.add({A: torch.tensor(7.0)})
+    assert losses.taken([A, B]) == {A: 7, B: 10}
+    assert losses == IntervalLosses()
 
 
 def test_a_phase_starts_without_the_past():
     state = RunState(torch.nn.Module(), Clock("a", 7, 1, 5))
     state.centroids_changed = True
     state.performance, state.previous_clusters = Performance(None, 0.5), torch.zeros(3)
-    state.epoch_losses.add({"a": torch.tensor(1.0)})
+    state.interval_losses.add({A: torch.tensor(1.0)})
+    state.validation = Validation(5, 0.5, {})
     fresh = RunState(state.method, Clock("b", 0, 0, 5), place=Place(in_phase=True))
     state.enter_phase(fresh.clock)
     assert state == fresh
@@ -46,8 +51,9 @@ def _lived(tmp_path):
     phase.evaluate()
     state = phase.state
     state.centroids_changed = True
-    state.epoch_losses.add({"a": torch.tensor(1.5), "b": torch.tensor(2.5)})
-    state.epoch_losses.add({"a": torch.tensor(3.0)})
+    state.interval_losses.add({A: torch.tensor(1.5), B: torch.tensor(2.5)})
+    state.interval_losses.add({A: torch.tensor(3.0)})
+    state.validation = Validation(2, 0.75, {"reconstruction": 0.5})
     state.place = Place(2, True, 1, True)
     return state, config
 
@@ -71,7 +77,8 @@ def test_everything_survives_a_file(tmp_path):
     assert again.performance.scores == state.performance.scores
     assert again.performance.reassignment_ratio is None
     assert torch.equal(again.previous_clusters, state.previous_clusters)
-    assert again.epoch_losses.means() == {"a": 2.25, "b": 2.5}
+    assert again.interval_losses.taken([A, B]) == {A: 2.25, B: 2.5}
+    assert again.validation == state.validation
     assert again.history == state.history
     assert len(state.history) == 1
 
@@ -82,13 +89,25 @@ def test_a_new_state_survives_as_well(tmp_path):
     again.load_state_dict(
         checkpoint.read(checkpoint.write(tmp_path, "000001", "me", {"state": state.state_dict()}), "me")["state"]
     )
-    assert (again.performance, again.previous_clusters, again.history, again.epoch_losses) == (
+    assert (again.performance, again.previous_clusters, again.history, again.validation, again.interval_losses) == (
         None,
         None,
         [],
-        EpochLosses(),
+        None,
+        IntervalLosses(),
     )
     assert not again.method.centroids.is_initialized
+
+
+def test_checkpoints_from_before_schedulers_had_intervals_are_read(tmp_path):
+    state, config = _lived(tmp_path)
+    saved = state.state_dict()
+    del saved["validation"], saved["interval_losses"]
+    saved["epoch_losses"] = {"sums": {"a": torch.tensor(4.5)}, "counts": {"a": 2}}
+    again = _state(config)
+    again.load_state_dict(saved)
+    assert again.interval_losses.taken([A]) == {A: 2.25}
+    assert again.validation is None
 
 
 def test_scores_may_be_missing_and_ratios_there(tmp_path):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
-from recombine.criteria import Performance
+from recombine.criteria import Performance, Validation
 from recombine.data import Data, SlowView
 from recombine.embedding import Embedding, embed
 from recombine.evaluate import Evaluation
@@ -67,6 +67,7 @@ class PhaseView:
         patterns: The patterns of the phase by the name they have in the log.
         has_diverged: Tells whether some loss of the phase was NaN or infinite; waits for the device.
         notes: What came up about how steps are computed; it grows while the phase runs.
+        num_held_out: Number of samples that no training batch of the phase holds.
     """
 
     config: PhaseConfig
@@ -76,6 +77,7 @@ class PhaseView:
     patterns: Sequence[tuple[str, DesignPattern]] = ()
     has_diverged: Callable[[], bool] = _is_sound
     notes: Sequence[str] = ()
+    num_held_out: int = 0
 
     def stages(self, clock: Clock) -> list[tuple[str, str]]:
         """Return what each pattern that works in stages is at, with the pattern's name."""
@@ -156,6 +158,9 @@ class Callback:
 
     def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:
         """An evaluation is over; ``performance`` is None where the strategy has no assignment yet."""
+
+    def validated(self, phase: PhaseView, state: RunState, validation: Validation) -> None:
+        """The losses on the samples that the phase holds out are computed."""
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
         """An exit criterion held."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import MethodConfig
-from recombine.criteria import Performance
+from recombine.criteria import Performance, Validation
 from recombine.errors import RecombineError
 from recombine.evaluate import Evaluation
 from recombine.objective import LossValue
@@ -96,6 +96,11 @@ class EventFile(Callback):
         """Write the scores."""
         ratio = performance.reassignment_ratio if performance is not None else None
         self._write("evaluation", **_place(phase, state), **_scores(performance), reassignment_ratio=ratio)
+
+    def validated(self, phase: PhaseView, state: RunState, validation: Validation) -> None:
+        """Write the losses on held-out samples: their weighted sum, and each without its weight."""
+        losses = {name: _finite(loss) for name, loss in validation.losses.items()}
+        self._write("validation", **_place(phase, state), loss=validation.loss, losses=losses)
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
         """Write which criterion held, and what came up about how steps were computed."""

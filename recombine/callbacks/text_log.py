@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import MethodConfig
-from recombine.criteria import Performance
+from recombine.criteria import Performance, Validation
 from recombine.data import SlowView
 from recombine.errors import RecombineError
 from recombine.evaluate import Evaluation
@@ -30,11 +30,13 @@ class TextLog(Callback):
         self._notes_told = 0
         self._started = 0.0
         self._uses_k_means = False
+        self._whole: frozenset[str] = frozenset()
 
     def run_started(self, config: MethodConfig, device: str, folder: Path) -> None:
         """Name the method, its seed, its device and its folder."""
         self._started = time.monotonic()
         self._uses_k_means = _uses_k_means(config)
+        self._whole = frozenset(phase.name for phase in config.phases if phase.validation is None)
         self.emit(f'Method "{config.name}", seed {config.seed}, on {device}; files in {folder}')
 
     def run_resumed(self, config: MethodConfig, device: str, folder: Path) -> None:
@@ -53,14 +55,13 @@ class TextLog(Callback):
             self.emit(_slow_view_in_words(view, config.batch_size))
         if self._uses_k_means and dataset.num_samples > SAMPLE_LIMIT and config.phases != ():
             self.emit(f"k-means is fitted on a random {SAMPLE_LIMIT} of the {dataset.num_samples} samples")
-        if untrained and config.phases != ():
+        if untrained and self._whole.intersection(self._whole if config.phases is None else config.phases):
             self.emit(f"Samples {untrained.start} to {untrained.stop - 1} make no whole batch and are never trained on")
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """Name the phase and how long it may last."""
-        bounded = phase.iterations is not None
-        length = f"at most {phase.iterations} iterations" if bounded else "until a score is reached"
-        self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {length}')
+        held_out = f"; {phase.num_held_out} of {phase.num_samples} samples are held out" if phase.num_held_out else ""
+        self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {_length_in_words(phase)}{held_out}')
         self._stages, self._notes_told = [], 0
         self._tell_stages(phase, state)
 
@@ -92,6 +93,13 @@ class TextLog(Callback):
     def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:
         """Report scores."""
         self.emit(f"Evaluation after {state.clock.iteration} iterations: {_in_words(performance)}")
+
+    def validated(self, phase: PhaseView, state: RunState, validation: Validation) -> None:
+        """Report the losses on held-out samples."""
+        values = ", ".join(
+            f"{name} {value:.6g}" for name, value in {"loss": validation.loss, **validation.losses}.items()
+        )
+        self.emit(f"Validation after {validation.iteration} iterations: {values}")
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
         """Say which criterion ended the phase."""
@@ -136,6 +144,13 @@ def _uses_k_means(config: MethodConfig) -> bool:
         options.centroid_recalculation_strategy,
     )
     return by_centroids or "k_means" in config.strategy.values()
+
+
+def _length_in_words(phase: PhaseView) -> str:
+    if phase.iterations is not None:
+        return f"at most {phase.iterations} iterations"
+    is_scored = any(name.startswith("performance_evaluation_") for name in phase.config.exit_criteria)
+    return "until a score is reached" if is_scored else "until an exit criterion holds"
 
 
 def _slow_view_in_words(view: SlowView, batch_size: int) -> str:

@@ -24,6 +24,9 @@ class DesignPattern(ABC):
         """Return the unweighted scalar losses of this iteration under the names that the schema declares.
 
         An empty dict says that the pattern has nothing to minimise in this iteration.
+
+        Where a phase holds samples out, this is also asked for batches of them, in evaluation mode and without
+        gradients, at the time of an iteration that ``before_step`` has prepared; it changes nothing about the pattern.
         """
 
     def before_step(self, step: Step) -> None:

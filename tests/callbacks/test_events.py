@@ -171,3 +171,13 @@ def test_going_on_writes_nothing_and_starting_begins_anew(tmp_path):
     assert events.path.read_text() == text
     events.run_started(config, "cpu", tmp_path)
     assert [json.loads(line)["event"] for line in events.path.read_text().splitlines()] == ["run_started"]
+
+
+def test_losses_on_held_out_samples_are_events(tmp_path):
+    described = method(phase={"exit_criteria": {"iterations": 3}, "validation": {"fraction": 0.3}})
+    described["phases"][0]["design_patterns"][0]["loss_weight"] = 0.5
+    _, events = _events(tmp_path, described)
+    (event,) = [event for event in events if event["event"] == "validation"]
+    place = {"event": "validation", "dataset": "made", "phase": "training", "iteration": 3}
+    loss = event["losses"]["reconstruction"]
+    assert _without_time(event) == {**place, "loss": loss / 2, "losses": {"reconstruction": loss}}

@@ -99,6 +99,10 @@ def test_samples_that_never_train_are_told():
     assert told in train(method(dataset={"shuffle": False})).log
     assert told not in train(method(dataset={"shuffle": False, "drop_last": False})).log
     assert told not in train(method(dataset={"shuffle": True})).log
+    holding_out = method(phase={"validation": {"fraction": 0.3}}, dataset={"shuffle": False})
+    assert told not in train(holding_out).log
+    holding_out["phases"].append({**method()["phases"][0], "name": "another", "order": 1})
+    assert told in train(holding_out).log
     evaluated = method()
     test = evaluated["datasets"][0] | {"name": "test", "phases": [], "shuffle": False, "reinitialize_mappings": False}
     evaluated["datasets"].append(test)
@@ -110,6 +114,13 @@ def test_a_phase_without_bound_says_so():
     trained = train(method(phase={"exit_criteria": criteria, "performance_evaluation_interval": 3}))
     assert 'Phase "training" on dataset "made": until a score is reached' in trained.log
     assert any(line.startswith('Phase "training" ended after 3 iterations: ACC 0.') for line in trained.log)
+
+
+def test_a_phase_that_neither_time_nor_a_score_ends_says_so():
+    phase = {"exit_criteria": {"validation_lt": {"value": 1e9}}, "validation": {"fraction": 0.3, "interval": 2}}
+    trained = train(method(phase=phase))
+    place = 'Phase "training" on dataset "made"'
+    assert f"{place}: until an exit criterion holds; 7 of 23 samples are held out" in trained.log
 
 
 def test_data_without_labels():

@@ -1,5 +1,6 @@
 """What every registered design pattern must hold to; a new one is taken in by being there."""
 
+import copy
 import dataclasses
 import inspect
 import io
@@ -11,6 +12,8 @@ from jsonschema import Draft202012Validator
 
 from recombine import registry, schemas
 from recombine.checks import losses_of
+from recombine.evaluate import evaluation_mode
+from recombine.held_out import HeldOutStep
 from recombine.pattern_arguments import pattern_options
 from recombine.patterns.base import DesignPattern
 from recombine.step import Batch
@@ -164,6 +167,21 @@ def test_after_step_and_stage_can_be_called(block, world):
     step = world.step()
     assert pattern.after_step(step) is None
     assert isinstance(pattern.stage(step.clock), str | None)
+
+
+@pytest.mark.parametrize("block", EXAMPLES)
+def test_losses_on_held_out_samples_are_those_of_other_iterations_and_change_nothing(block, world):
+    pattern = world.build(block)
+    expected = world.losses(pattern)
+    before = copy.deepcopy((pattern.state_dict(), dict(world.method.state_dict())))
+    step = world.step(range(8, 19))
+    held_out = HeldOutStep(world.method, step.batch, step.clock, step._context, 0)
+    with evaluation_mode(world.method), torch.random.fork_rng():
+        held_out.seed()
+        losses = pattern.losses(held_out)
+    assert losses.keys() == expected.keys()
+    assert all(loss.shape == () and torch.isfinite(loss) and not loss.requires_grad for loss in losses.values())
+    torch.testing.assert_close((pattern.state_dict(), dict(world.method.state_dict())), before, rtol=0, atol=0)
 
 
 def _has_gradient(module):

@@ -12,7 +12,7 @@ from recombine.run_data import MissingError
 from recombine.samples import plain_view
 from recombine.trained import trained
 from tests.methods import DIVERGING, small
-from tests.pictures import TWO_PHASES, dataset_of, run_of
+from tests.pictures import LOSSES_EVERY_STEP, TWO_PHASES, dataset_of, run_of
 from tests.stops import Stop
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
@@ -135,6 +135,20 @@ def test_losses_are_those_of_the_history(two_phases):
     assert [*first.get_xdata(), *second.get_xdata()] == iterations
     assert [*first.get_ydata(), *second.get_ydata()] == values
     assert [text.get_text() for text in axes.texts] == ["training", "more"]
+
+
+def test_losses_on_held_out_samples_stand_beside_those_of_the_training(tmp_path):
+    changes = {"/phases/0/validation": {"fraction": 0.2, "interval": 1}, "/phases/0/exit_criteria/iterations": 4}
+    dataset = dataset_of(run_of(tmp_path, {**LOSSES_EVERY_STEP, "/datasets/0/shuffle": True, **changes}))
+    figure = drawn("losses", dataset)["losses"].figure
+    own, total = figure.axes[:2]
+    assert [axes.get_title(loc="left") for axes in (own, total)] == ["reconstruction", "validation_loss"]
+    events = {kind: [e for e in dataset.events if e["event"] == kind] for kind in ("losses", "validation")}
+    lines = [[*line.get_ydata()] for line in own.lines]
+    assert lines == [[event["losses"]["reconstruction"] for event in events[kind]] for kind in events]
+    assert [line.get_linestyle() for line in own.lines] == ["-", "--"]
+    assert [*total.lines[0].get_ydata()] == [event["loss"] for event in events["validation"]]
+    assert "dashed: means over held-out samples" in texts(figure)[1]
 
 
 def test_scores_are_those_of_the_history(two_phases):
