@@ -8,6 +8,7 @@ from typing import Any
 
 from recombine import registry
 from recombine.complete import placed_blocks
+from recombine.neighbor_checks import sampling_findings
 from recombine.pattern_losses import enabled_patterns, losses_of
 from recombine.pointers import parts
 from recombine.problems import Finding, listing
@@ -342,6 +343,7 @@ _METHOD_CHECKS: dict[Callable[[JsonObject], Iterator[Finding]], tuple[str, ...]]
 #: Every check reads its own phase.
 _PHASE_CHECKS: dict[Callable[[JsonObject, JsonObject, str], Iterator[Finding]], tuple[str, ...]] = {
     _phase_can_end: (_PHASES, _STRATEGY),
+    sampling_findings: (),
     _saved_centroids_exist: (_STRATEGY,),
     _optimizers_train: (),
     _centroids_can_be_optimized: (_STRATEGY,),

@@ -90,6 +90,7 @@ class PhaseConfig:
     enabled: bool
     exit_criteria: Block
     performance_evaluation_interval: Interval | None
+    sampling: Block | None
     validation: Block | None
     load_mapping_parameters: tuple[Block, ...]
     save_mapping_parameters: tuple[Block, ...]

@@ -14,6 +14,7 @@ from recombine.errors import DataError
 from recombine.graph import Graph
 from recombine.memory import memory_budget
 from recombine.randomness import generator
+from recombine.sampling import neighborhoods, num_seeds
 from recombine.split import split, split_problem
 from recombine.step import PLAIN_VIEW, Batch
 from recombine.view import View, seeds
@@ -94,6 +95,8 @@ class Data:
 
     Attributes:
         held_out: Positions of the samples that no training batch holds, in random order, ``(H,)``, int64, on the CPU.
+        neighbors: The neighbours of each sample ``(N, k)``, int64, on the CPU, where batches are made by neighbourhoods
+            and these were found.
     """
 
     def __init__(
@@ -117,6 +120,8 @@ class Data:
         self._fits: dict[str, bool] = {}
         self._sources: dict[str, Tensor] = {}
         self.held_out = torch.empty(0, dtype=torch.int64)
+        self.neighbors: Tensor | None = None
+        self._neighbors_per_seed = 0
         self._trained: Tensor | None = None
         self._order: tuple[tuple[str, int], Tensor] | None = None
         slow = {name: view.per_sample for name, view in self.views.items()}
@@ -146,7 +151,7 @@ class Data:
     @property
     def batches_per_epoch(self) -> int:
         """Number of batches that one pass trains on, at least 1."""
-        whole, rest = divmod(self.num_samples - len(self.held_out), self.options.batch_size)
+        whole, rest = divmod(self.num_samples - len(self.held_out), self._pace)
         return whole if self.options.drop_last or rest == 0 else whole + 1
 
     def holding_out(self, fraction: float) -> "Data":
@@ -169,6 +174,33 @@ class Data:
         other.held_out, other._trained = split(self.num_samples, fraction, draws)
         other._order, other._ahead = None, {}
         return other
+
+    def by_neighborhoods(self, neighbors_per_seed: int) -> "Data":
+        """Return the same dataset with training batches of seeds and neighbours of each of them.
+
+        An epoch has each sample once as a seed. :attr:`neighbors` must be set before the first batch.
+
+        Args:
+            neighbors_per_seed: How many neighbours are drawn for each seed, at least 1.
+        """
+        other = copy.copy(self)
+        other._neighbors_per_seed = neighbors_per_seed
+        other._order, other._ahead = None, {}
+        return other
+
+    def place_neighbors(self, found: Tensor) -> None:
+        """Set :attr:`neighbors`.
+
+        Args:
+            found: For each of the samples that are trained on, the places of its neighbours among those ``(N - H, k)``.
+        """
+        self.neighbors = torch.zeros((self.num_samples, found.shape[1]), dtype=torch.int64)
+        self.neighbors[self.trained] = self.trained[found.cpu()]
+
+    @property
+    def trained(self) -> Tensor:
+        """Positions of the samples that training batches hold, ascending, ``(N - H,)``, int64, on the CPU."""
+        return self._trained if self._trained is not None else torch.arange(self.num_samples)
 
     def start_workers(self) -> tuple[SlowView, ...]:
         """Start the processes for the views that run sample by sample, and return what these cost.
@@ -264,9 +296,24 @@ class Data:
 
     def _request(self, phase: str, iteration: int, views: Collection[str]) -> _Request:
         epoch, position = divmod(iteration, self.batches_per_epoch)
-        start = position * self.options.batch_size
-        index = self._epoch_order(phase, epoch)[start : start + self.options.batch_size]
+        order, start = self._epoch_order(phase, epoch), position * self._pace
+        if self._neighbors_per_seed:
+            draws = generator(self.options.seed, "neighbors", self.name, phase, iteration)
+            index = self._neighborhoods(torch.roll(order.cpu(), -start), draws).to(self.device)
+        else:
+            index = order[start : start + self.options.batch_size]
         return _Request(index, {view: (self.name, phase, view, iteration) for view in sorted(views)})
+
+    @property
+    def _pace(self) -> int:
+        """How far a batch takes an epoch on: by all its samples, or by its seeds."""
+        size = self.options.batch_size
+        return num_seeds(size, self._neighbors_per_seed) if self._neighbors_per_seed else size
+
+    def _neighborhoods(self, ahead: Tensor, draws: torch.Generator) -> Tensor:
+        if self.neighbors is None:
+            raise RuntimeError("batches are made by neighbourhoods, which were not found")
+        return neighborhoods(ahead, self.options.batch_size, self.neighbors, self._neighbors_per_seed, draws)
 
     def _evaluation_request(self, start: int, batch_size: int) -> _Request:
         index = torch.arange(start, max(start, min(start + batch_size, self.num_samples)), device=self.device)

@@ -19,6 +19,7 @@ from recombine.criteria import Performance, Validation, Watched
 from recombine.data import Data
 from recombine.errors import DivergedError
 from recombine.evaluate import evaluate_by, features, full_pass
+from recombine.graph import Neighbourhoods
 from recombine.held_out import validate
 from recombine.mapping import Mapping
 from recombine.metrics import clustering_accuracy
@@ -29,8 +30,10 @@ from recombine.randomness import derive
 from recombine.recording import Recorder, StepRunner
 from recombine.selection import Evaluated
 from recombine.state import RunState
-from recombine.step import StepContext
+from recombine.step import Forward, StepContext
 from recombine.view_plan import ViewPlan, plan_views
+
+_BY_NEIGHBORHOODS = "by_neighborhoods"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,17 @@ class Phase:
             points = partial(self.features_of, centroids.extractor)
             with self._placing_divergence():
                 centroid_source.initialize(centroids, options, points, self._centroid_seed)
+
+    def find_neighbors(self) -> None:
+        """Find which samples go into batches together, if the phase makes batches by neighbourhoods."""
+        sampling = self.config.sampling
+        if sampling is None or sampling["type"] != _BY_NEIGHBORHOODS:
+            return
+        name = sampling.get("mapping_name")
+        whole = partial(full_pass, self.state.method, self.data)
+        points = whole(_samples) if name is None else self.features_of(self.state.method.mappings[name])
+        trained = points[self.data.trained.to(points.device)]
+        self.data.place_neighbors(Neighbourhoods.of(trained, sampling["num_neighbors"]).indices)
 
     def update_centroids(self) -> None:
         """Recalculate the centroids if this iteration is due for it, and tell the patterns."""
@@ -175,6 +189,7 @@ class Phase:
             "optimizers": self.optimizers.state_dict(),
             "patterns": {objective.name: objective.pattern.state_dict() for objective in self.objectives},
             "runner": self.runner.state_dict(),
+            "neighbors": self.data.neighbors,
         }
 
     def load_state_dict(self, saved: Dictionary[str, Any]) -> None:
@@ -183,6 +198,7 @@ class Phase:
         for objective in self.objectives:
             objective.pattern.load_state_dict(saved["patterns"][objective.name])
         self.runner.load_state_dict(saved["runner"])
+        self.data.neighbors = saved.get("neighbors")  # absent from checkpoints of earlier versions
         self.watch.skip(self.state.clock.iteration)
 
     def has_diverged(self) -> bool:
@@ -212,8 +228,12 @@ class Phase:
 
 
 def training_data(config: PhaseConfig, data: Data) -> Data:
-    """Return a dataset as a phase trains on it: without the samples that the phase holds out."""
-    return data if config.validation is None else data.holding_out(config.validation["fraction"])
+    """Return a dataset as a phase trains on it: without samples that it holds out, in batches as it makes them."""
+    if config.validation is not None:
+        data = data.holding_out(config.validation["fraction"])
+    if config.sampling is not None and config.sampling["type"] == _BY_NEIGHBORHOODS:
+        data = data.by_neighborhoods(config.sampling["neighbors_per_seed"])
+    return data
 
 
 def enter_phase(
@@ -233,6 +253,7 @@ def enter_phase(
     state.enter_phase(Clock(config.name, 0, 0, data.batches_per_epoch))
     phase = build_phase(method_config, config, data, state, recorder)
     phase.place_centroids()
+    phase.find_neighbors()
     return phase
 
 
@@ -259,6 +280,11 @@ def build_phase(
 def _context(seed: int, data: Data, state: RunState) -> StepContext:
     over_all = partial(full_pass, state.method, data)
     return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph)
+
+
+def _samples(forward: Forward) -> Tensor:
+    """Return the plain view of a batch, ``(B, D)``."""
+    return forward.view().flatten(1)
 
 
 def reassigned(before: Tensor, after: Tensor, keeps_numbers: bool) -> float:

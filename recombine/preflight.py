@@ -27,6 +27,7 @@ from recombine.factory import REFUSALS
 from recombine.job import file_digest
 from recombine.memory import physical_memory
 from recombine.method import Method
+from recombine.neighbor_checks import neighbor_findings
 from recombine.parameter_files import check_parameters
 from recombine.places import Places
 from recombine.problems import Finding
@@ -93,6 +94,8 @@ class Preflight:
         yield from tail_findings(dataset, {_num_trained(phase, len(samples)) for phase in phases}, place)
         for phase in phases:
             yield from _split_findings(self.config, phase, dataset, len(samples))
+            where = _place(self.config, "phases", phase.name)
+            yield from neighbor_findings(phase, dataset, _num_trained(phase, len(samples)), where)
             yield from _rest_findings(phase, dataset, _num_trained(phase, len(samples)), place)
             if samples.labels is None:
                 yield from _label_findings(self.config, phase, dataset)
