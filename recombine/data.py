@@ -18,7 +18,7 @@ from recombine.sampling import neighborhoods, num_seeds
 from recombine.split import split, split_problem
 from recombine.step import PLAIN_VIEW, Batch
 from recombine.view import View, seeds
-from recombine.workers import Pending, Workers, worker_count
+from recombine.workers import Pending, SlowView, Workers, worker_count
 
 _CACHE_LIMIT_BYTES = 2**30
 _CHUNK = 1024
@@ -50,25 +50,6 @@ class BatchOptions:
     seed: int
     fuse: bool = True
     num_workers: int | None = None
-
-
-@dataclass(frozen=True)
-class SlowView:
-    """A view that runs sample by sample through torchvision.
-
-    Attributes:
-        name: The view.
-        reason: Why it has no batch form.
-        milliseconds: What one sample takes.
-        num_workers: Number of processes that share the work; 0: the main process does it.
-        obstacle: Why no process could be started, or None.
-    """
-
-    name: str
-    reason: str
-    milliseconds: float
-    num_workers: int
-    obstacle: str | None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from recombine.distances import squared_distances
-
 
 @dataclass(frozen=True)
 class Neighbourhoods:
@@ -20,12 +18,6 @@ class Neighbourhoods:
 
     indices: Tensor
     distances: Tensor
-
-    @classmethod
-    def of(cls, points: Tensor, num_neighbors: int) -> "Neighbourhoods":
-        """Find the neighbours of points ``(N, D)``."""
-        nearest = squared_distances(points, points).fill_diagonal_(torch.inf).topk(num_neighbors, largest=False)
-        return cls(nearest.indices, nearest.values.sqrt())
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor]:

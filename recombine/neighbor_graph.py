@@ -9,9 +9,12 @@ from torch import Tensor
 from recombine.distances import squared_distances
 from recombine.graph import Neighbourhoods
 from recombine.mapping import Mapping
+from recombine.neighbour_cache import NeighbourCache
+from recombine.neighbours import Search
 from recombine.step import Forward, Step
 
-_DATASET = "dataset"
+_DATASET, _APPROXIMATE = "dataset", "approximate"
+_SEED = 0
 
 
 class NeighborGraph:
@@ -19,7 +22,8 @@ class NeighborGraph:
 
     Args:
         options: ``mapping``, between whose outputs distances are measured (absent: between the samples themselves),
-            ``num_neighbors``, >= 1, and ``neighborhood``: ``batch`` or ``dataset``.
+            ``num_neighbors``, >= 1, ``neighborhood``: ``batch`` or ``dataset``, and ``search``: how the latter is
+            searched, ``exact`` or ``approximate``.
         num_distances: How many neighbours' distances are kept beyond those, where they are looked for in the dataset.
     """
 
@@ -27,6 +31,7 @@ class NeighborGraph:
         self.mapping: Mapping | None = options.get("mapping")
         self.num_neighbors: int = options["num_neighbors"]
         self.over_dataset: bool = options["neighborhood"] == _DATASET
+        self._search: str = options["search"]
         self._num_kept = max(self.num_neighbors, num_distances)
         self.found: Neighbourhoods | None = None
 
@@ -47,7 +52,7 @@ class NeighborGraph:
 
     def find(self, points: Tensor) -> None:
         """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are."""
-        self.found = Neighbourhoods.of(points.float(), min(self._num_kept, len(points) - 1))
+        self.found = neighbourhoods(points, min(self._num_kept, len(points) - 1), self._search)
 
     def points(self, forward: Forward) -> Tensor:
         """Return what distances are measured between, ``(B, D)``, without gradient."""
@@ -68,6 +73,27 @@ class NeighborGraph:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what was found."""
         self.found = Neighbourhoods(*state["found"]) if state["found"] is not None else None
+
+
+def neighbourhoods(points: Tensor, num_neighbors: int, search: str) -> Neighbourhoods:
+    """Find the nearest neighbours of points among themselves; the process remembers what it found last.
+
+    Args:
+        points: Points ``(N, D)``.
+        num_neighbors: k, from 1 to N - 1.
+        search: ``exact`` or ``approximate``.
+
+    Raises:
+        DataError: Some point is NaN or infinite.
+        UsageError: The search is approximate, and its library is not installed.
+    """
+    wanted = Search(num_neighbors, "approximate" if search == _APPROXIMATE else "exact", _SEED)
+    found = NeighbourCache(None, _nowhere).nearest(points.float(), wanted)
+    return Neighbourhoods(found.indices.to(points.device), found.distances.to(points.device))
+
+
+def _nowhere(line: str) -> None:
+    """Take what a cache without files never says."""
 
 
 def between(points: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -39,6 +40,25 @@ def worker_count(asked: int | None) -> int:
         return asked
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available - 1, _MOST)
+
+
+@dataclass(frozen=True)
+class SlowView:
+    """A view that runs sample by sample through torchvision.
+
+    Attributes:
+        name: The view.
+        reason: Why it has no batch form.
+        milliseconds: What one sample takes.
+        num_workers: Number of processes that share the work; 0: the main process does it.
+        obstacle: Why no process could be started, or None.
+    """
+
+    name: str
+    reason: str
+    milliseconds: float
+    num_workers: int
+    obstacle: str | None
 
 
 class Workers:

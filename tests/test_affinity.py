@@ -14,6 +14,7 @@ DEFAULTS = {
     "graph": "nearest_neighbors",
     "num_neighbors": 2,
     "neighborhood": "batch",
+    "search": "exact",
     "scale": "global",
     "scale_neighbor": 4,
     "scale_num_samples": 256,

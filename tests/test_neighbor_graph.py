@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from recombine.graph import Graph, Neighbourhoods
-from recombine.neighbor_graph import between, nearest_in_batch
+from recombine.graph import Graph
+from recombine.neighbor_graph import between, nearest_in_batch, neighbourhoods
 
 POINTS = torch.randn(12, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -43,7 +43,7 @@ def test_duplicates_are_neighbours_and_never_their_own():
 
 
 def test_edges_over_the_dataset_within_a_batch():
-    found = Neighbourhoods.of(POINTS.float(), 4)
+    found = neighbourhoods(POINTS, 4, "exact")
     assert found.indices.tolist() == by_hand(POINTS, 4)
     index = torch.tensor([7, 2, 9, 0])
     for count in (2, 4):

@@ -11,7 +11,7 @@ from torch import Tensor
 from recombine.clock import Clock
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import Performance, Validation
-from recombine.data import Data, SlowView
+from recombine.data import Data
 from recombine.embedding import Embedding, embed
 from recombine.evaluate import Evaluation
 from recombine.method import Method
@@ -19,6 +19,7 @@ from recombine.objective import LossValue
 from recombine.patterns.base import DesignPattern
 from recombine.selection import Selection
 from recombine.state import RunState
+from recombine.workers import SlowView
 
 
 def _is_sound() -> bool:

@@ -7,12 +7,12 @@ from pathlib import Path
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import MethodConfig
 from recombine.criteria import Performance, Validation
-from recombine.data import SlowView
 from recombine.errors import RecombineError
 from recombine.evaluate import Evaluation
 from recombine.kmeans import SAMPLE_LIMIT
 from recombine.objective import LossValue
 from recombine.state import RunState
+from recombine.workers import SlowView
 
 _K_MEANS_FOR_CENTROIDS = "classical_clustering"
 

@@ -7,9 +7,9 @@ import torch
 from recombine.callbacks import text_log
 from recombine.callbacks.base import DatasetView
 from recombine.callbacks.text_log import TextLog
-from recombine.data import SlowView
 from recombine.datasets.base import Samples
 from recombine.errors import DivergedError
+from recombine.workers import SlowView
 from tests.runs import config_of, made, method, train
 
 
