@@ -1,13 +1,15 @@
 """Measure the search for exact nearest neighbours beside scikit-learn's brute force, and on a million samples.
 
-    python -m bench.neighbours [--data-root DIR] [--rounds 2] [--threads N] [--seconds 300]
+    python -m bench.neighbours [--data-root DIR] [--rounds 2] [--threads N] [--seconds 300] [--parts images ...]
 
-First, the 10 nearest neighbours of MNIST's 60,000 training images among themselves, 784 numbers each, float32; of as
+``images``: the 10 nearest neighbours of MNIST's 60,000 training images among themselves, 784 numbers each, float32; of as
 many made images without a data root. Both searches take turns in one process, with as many threads.
 
-Then, each in a process of its own, which says how much memory it held at most, on made samples of 64 numbers: the
-neighbours of 20,000 queries among 1,000,000 references; and those of samples among themselves, of as many as a trial on
-50,000 says can be searched in the given time, a million at most. Writes ``bench/results/neighbours.json``.
+``million`` and ``themselves``, each in a process of its own, which says how much memory it held at most, on made samples
+of 64 numbers: the neighbours of 20,000 queries among 1,000,000 references; and those of samples among themselves, of as
+many as a trial on 50,000 says can be searched in the given time, a million at most.
+
+Writes each part into ``bench/results/neighbours.json`` when it is done; the other parts there stay as they are.
 """
 
 import argparse
@@ -36,6 +38,7 @@ from recombine.neighbours import Search, nearest_neighbours
 _K, _IMAGES, _WARM_UP = 10, 60_000, 3_000
 _REFERENCES, _QUERIES, _NUMBERS, _CENTRES, _TRIAL = 1_000_000, 20_000, 64, 100, 50_000
 _BYTE, _KILO, _MARGIN = 255, 1024, 0.9
+_PARTS = ("images", "million", "themselves")
 _SEARCH = Search(_K, "exact", 0)
 
 Found = tuple[NDArray[Any], NDArray[Any]]
@@ -48,16 +51,22 @@ def main() -> None:
     if arguments.references is not None:
         sys.stdout.write(json.dumps(_alone(arguments.references, arguments.queries)))
         return
-    with threadpool_limits(arguments.threads):
-        images = _beside(arguments.data_root, arguments.rounds)
-    content = {
-        "machine": machine.machine(),
-        "k": _K,
-        "images": images,
-        "queries_among_a_million": _measured(_REFERENCES, _QUERIES, arguments.threads),
-        "among_themselves": _measured(_fitting(arguments.seconds, arguments.threads), 0, arguments.threads),
-    }
-    common.write("neighbours.json", content)
+    for name in arguments.parts:
+        with threadpool_limits(arguments.threads):
+            found = _part(name, arguments)
+        # Written at once: a part takes minutes, and what is done is not to be lost with what is not.
+        common.write("neighbours.json", {**(common.read("neighbours.json") or {}), name: found})
+
+
+def _part(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what one part measures, and on what machine."""
+    if name == "images":
+        found = _beside(arguments.data_root, arguments.rounds)
+    elif name == "million":
+        found = _measured(_REFERENCES, _QUERIES, arguments.threads)
+    else:
+        found = _measured(_fitting(arguments.seconds, arguments.threads), 0, arguments.threads)
+    return {"machine": machine.machine(), "k": _K, **found}
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2, help="turns of each search; one takes minutes")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seconds", type=float, default=300.0, help="what the search among themselves may take")
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=_PARTS, help="what to measure")
     parser.add_argument("--references", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--queries", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
