@@ -2,12 +2,12 @@
 
     python -m bench.neighbours [--data-root DIR] [--rounds 2] [--threads N] [--seconds 300] [--parts images ...]
 
-``images``: the 10 nearest neighbours of MNIST's 60,000 training images among themselves, 784 numbers each, float32; of as
-many made images without a data root. Both searches take turns in one process, with as many threads.
+``images``: the 10 nearest neighbours of MNIST's 60,000 training images among themselves, 784 numbers each, float32; of
+as many made images without a data root. Both searches take turns in one process, with as many threads.
 
-``million`` and ``themselves``, each in a process of its own, which says how much memory it held at most, on made samples
-of 64 numbers: the neighbours of 20,000 queries among 1,000,000 references; and those of samples among themselves, of as
-many as a trial on 50,000 says can be searched in the given time, a million at most.
+``million`` and ``themselves``, each in a process of its own, which says how much memory it held at most, on made
+samples of 64 numbers: the neighbours of 20,000 queries among 1,000,000 references; and those of samples among
+themselves, of as many as a trial on 50,000 says can be searched in the given time, a million at most.
 
 Writes each part into ``bench/results/neighbours.json`` when it is done; the other parts there stay as they are.
 """
