@@ -287,6 +287,31 @@ def _held_out():
     )
 
 
+def _neighborhoods():
+    """Return a method whose batches are made by neighbourhoods among features that move, as are its affinities."""
+    near = {"source": "features", "mapping_name": "encoder", "neighborhood": "dataset", "num_neighbors": 3}
+    return method(
+        phase={
+            "exit_criteria": {"iterations": 9},
+            "sampling": {"type": "by_neighborhoods", "source": "features", "mapping_name": "encoder"},
+            "design_patterns": [
+                {"pattern": "siamese_contrastive", "encoder_name": "encoder", "neighbors": near},
+                {
+                    "pattern": "normalized_cut",
+                    "affinity": {**near, "scale_num_samples": 9},
+                    "temperature": {"type": "exponential", "rate": 0.1, "interval": 2},
+                },
+                {"pattern": "normalized_cut", "affinity": {**near, "scale": "local"}, "gumbel_noise": False},
+            ],
+        },
+        cluster_assignment_strategy={
+            "type": "centroid_similarity",
+            "use_centroids_during_phases": ["training"],
+            "centroid_initialization_classical_clustering_num_restarts": 1,
+        },
+    )
+
+
 METHODS = {
     "layers that remember": _layers_that_remember,
     "rates and turns": _rates_and_turns,
@@ -297,6 +322,7 @@ METHODS = {
     "several datasets": _several_datasets,
     "stages": _stages,
     "held out": _held_out,
+    "neighborhoods": _neighborhoods,
 }
 
 
