@@ -25,7 +25,7 @@ from recombine.load import load_file
 from recombine.metrics import agreement, counts
 
 _FOLDER = common.ROOT / "configurations" / "dcjc"
-_NAME = re.compile(r"dcjc_(pretraining|kl|k_means)_(mnist|coil20)_(\d)")
+_NAME = re.compile(r"dcjc_(pretraining|kl|k_means)_(mnist|coil20)_(\d)(_views)?")
 _SEEDS = {"mnist": (0,), "coil20": (0, 1, 2)}
 _RESTARTS, _FILE = 20, "dcjc.json"
 
@@ -53,7 +53,9 @@ def recorded(logs: list[Path]) -> Iterator[dict[str, Any]]:
         entry = common.summary(result_file)
         found = _NAME.fullmatch(entry["method"])
         if found is not None and entry["status"] == "finished":
-            yield {"loss": found[1], "dataset": found[2], "architecture": int(found[3]), **_run(result_file, entry)}
+            variant = "with views" if found[4] else "as published"
+            place = {"loss": found[1], "dataset": found[2], "architecture": int(found[3]), "variant": variant}
+            yield {**place, **_run(result_file, entry)}
 
 
 def _run(result_file: Path, entry: dict[str, Any]) -> dict[str, Any]:
@@ -97,8 +99,8 @@ def _pixels(dataset: str, seed: int, data_root: Path | None) -> dict[str, Any]:
     return {"dataset": dataset, "seed": seed, "num_samples": len(samples), "scores": scores, "seconds": seconds}
 
 
-def _order(run: dict[str, Any]) -> tuple[str, int, str, int]:
-    return run["dataset"], run["architecture"], run["loss"], run["seed"]
+def _order(run: dict[str, Any]) -> tuple[str, int, str, str, int]:
+    return run["dataset"], run["architecture"], run["variant"], run["loss"], run["seed"]
 
 
 if __name__ == "__main__":
