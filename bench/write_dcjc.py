@@ -55,8 +55,8 @@ def section(table: Table) -> list[str]:
         "beside what their README gives (one run each as it seems; which architecture was theirs for COIL-20 is not "
         "said). Epochs were fixed before the runs of this table, and are few: two cores without a GPU.\n",
         "*Oracle*: that both phases see moved images (with views), and the few epochs, were chosen by scores on seed "
-        "7. The k-means loss with views is no shipped configuration: nothing keeps its clusters apart, and moved images "
-        "collapse onto few of them.\n",
+        "7. The k-means loss with views is no shipped configuration: nothing keeps its clusters apart, and moved "
+        "images collapse onto few of them.\n",
         table(head, rows),
         "Each run. Minutes are those of its training, of phases that it took over from another run included, on a "
         "machine that did other things at the same time.\n",
