@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recombine.assignment.centroid_similarity import CentroidSimilarity
 from recombine.canvas import Still
 from recombine.errors import NetworkError
 from recombine.gallery import Cell, Row, gallery, is_image, limits_of
@@ -21,7 +22,7 @@ _COLUMNS, _COLUMNS_OF_CURVES = 10, 5
 
 
 class Centroids(Picture):
-    """The centroids of a method that has some, else the means of the clusters' features, seen by the decoder.
+    """The centroids of a method that assigns by some, else the means of the clusters' features, seen by the decoder.
 
     A decoder that needs what its encoder found on the way cannot see them: then the samples nearest to them are shown.
     """
@@ -56,7 +57,9 @@ def _matched(dataset: DatasetRun) -> str:
 def _points(dataset: DatasetRun, networks: Trained, encoder: Mapping) -> tuple[list[int], Tensor, str]:
     """Return clusters, the points that stand for them ``(K, D)``, and what these are."""
     own = networks.method.centroids
-    if own is not None and own.is_initialized and own.extractor is encoder:
+    # Where k-means has the last word, its clusters have other numbers than the centroids.
+    are_clusters = isinstance(networks.method.assignment, CentroidSimilarity)
+    if are_clusters and own is not None and own.is_initialized and own.extractor is encoder:
         return list(range(len(own.positions))), own.positions.detach(), "centroids"
     if networks.method.extractor is not encoder:
         space = networks.method.extractor.name

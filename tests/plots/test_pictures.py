@@ -199,6 +199,31 @@ def test_without_centroids_the_means_of_the_clusters_are_decoded(tmp_path):
     assert len([axes for axes in figure.axes if axes.images]) == len(np.unique(dataset.clusters))
 
 
+def test_where_k_means_has_the_last_word_its_clusters_are_shown(tmp_path):
+    strategy = {
+        "type": "k_means_after_phase",
+        "classical_clustering_in_feature_space_after_phase": "more",
+        "classical_clustering_in_feature_space_after_phase_num_restarts": 1,
+        "use_centroids_during_phases": ["more"],
+        "centroid_initialization_classical_clustering_num_restarts": 1,
+    }
+    target = {"pattern": "target_distribution", "target_distribution_recalculation_interval": 2}
+    changes = {**TWO_PHASES, "/cluster_assignment_strategy": strategy, "/phases/1/design_patterns/1": target}
+    dataset = dataset_of(run_of(tmp_path, changes))
+    assert trained(dataset).method.centroids is not None
+    figure = drawn("centroids", dataset)["centroids"].figure
+    assert "decoded means of the clusters" in texts(figure)[0]
+    looks = cluster_looks(dataset)
+    frame = dataset.frame(dataset.moments[-1])
+    shown = {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images}
+    members = dataset.clusters[frame.positions]
+    for cluster in np.unique(members):
+        mean = torch.from_numpy(frame.features[members == cluster].mean(0, keepdims=True))
+        with torch.no_grad():
+            decoded = trained(dataset).method.mappings["decoder"](mean).reshape(8, 8).numpy()
+        assert np.allclose(shown[looks[cluster].name], decoded, atol=1e-5)
+
+
 def test_a_decoder_that_needs_switches_leaves_the_nearest_samples(tmp_path):
     layers = [
         {"type": "Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": 3},
