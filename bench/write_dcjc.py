@@ -58,6 +58,12 @@ def section(table: Table) -> list[str]:
         "were chosen by scores on seed 7. Moved images for the k-means loss as well gave ACC 0.318 on seed 1: nothing "
         "keeps its clusters apart, and they collapse.\n",
         table(head, rows),
+        "Seed 0 with views and the KL divergence, as `recombine plot` draws it (made small by `bench/pictures.py`): "
+        "the latent space after pretraining and after clustering, classes and clusters, and the film of both phases.\n",
+        "![](pictures/latent_1_pretraining.png)\n",
+        "![](pictures/latent_2_clustering.png)\n",
+        "![](pictures/confusion.png)\n",
+        "![](pictures/film.gif)\n",
         "Each run. Minutes are those of its training, of phases that it took over from another run included, on a "
         "machine that did other things at the same time.\n",
         table(
