@@ -24,6 +24,25 @@ _PUBLISHED = {
 _TITLES = {"mnist": "MNIST", "coil20": "COIL-20"}
 _WORDS = {"pixels": "pixels", "autoencoder": "autoencoder", "k_means": "+ k-means loss", "kl": "+ KL divergence"}
 _FEWEST_FOR_DEVIATION = 2
+_HEAD_OF_RUNS = ("dataset", "architecture", "configuration", "loss", "seed", "epochs")
+_HEAD_OF_RUNS += ("precision", "threads", "minutes", "ACC", "NMI", "ARI")
+_WORDS_BEFORE = (
+    "Their architectures, from `configurations/dcjc`: k-means with 20 restarts on raw pixels (a check of the data), on "
+    "the features after pretraining, and after either loss; mean and standard deviation over the seeds, beside what "
+    "their README gives (one run each as it seems; which architecture was theirs for COIL-20 is not said). Epochs were "
+    "fixed before the runs of this table, and are few: two cores without a GPU.\n",
+    "*Oracle*: that images are moved (with views: in pretraining, and for the KL divergence), and the few epochs, were "
+    "chosen by scores on seed 7. Moved images for the k-means loss as well gave ACC 0.318 on seed 1: nothing keeps its "
+    "clusters apart, and they collapse.\n",
+)
+_PICTURES = (
+    "Seed 0 with views and the KL divergence, as `recombine plot` draws it (made small by `bench/pictures.py`): the "
+    "latent space after pretraining and after clustering, classes and clusters, and the film of both phases.\n",
+    "![](pictures/latent_1_pretraining.png)\n",
+    "![](pictures/latent_2_clustering.png)\n",
+    "![](pictures/confusion.png)\n",
+    "![](pictures/film.gif)\n",
+)
 
 Run = dict[str, Any]
 Table = Callable[[Sequence[str], Sequence[Sequence[object]]], str]
@@ -50,39 +69,12 @@ def section(table: Table) -> list[str]:
     ]
     return [
         "## Clustering with Deep Learning (Aljalbout et al.)\n",
-        "Their architectures, from `configurations/dcjc`: k-means with 20 restarts on raw pixels (a check of the "
-        "data), on the features after pretraining, and after either loss; mean and standard deviation over the seeds, "
-        "beside what their README gives (one run each as it seems; which architecture was theirs for COIL-20 is not "
-        "said). Epochs were fixed before the runs of this table, and are few: two cores without a GPU.\n",
-        "*Oracle*: that images are moved (with views: in pretraining, and for the KL divergence), and the few epochs, "
-        "were chosen by scores on seed 7. Moved images for the k-means loss as well gave ACC 0.318 on seed 1: nothing "
-        "keeps its clusters apart, and they collapse.\n",
+        *_WORDS_BEFORE,
         table(head, rows),
-        "Seed 0 with views and the KL divergence, as `recombine plot` draws it (made small by `bench/pictures.py`): "
-        "the latent space after pretraining and after clustering, classes and clusters, and the film of both phases.\n",
-        "![](pictures/latent_1_pretraining.png)\n",
-        "![](pictures/latent_2_clustering.png)\n",
-        "![](pictures/confusion.png)\n",
-        "![](pictures/film.gif)\n",
+        *_PICTURES,
         "Each run. Minutes are those of its training, of phases that it took over from another run included, on a "
         "machine that did other things at the same time.\n",
-        table(
-            [
-                "dataset",
-                "architecture",
-                "configuration",
-                "loss",
-                "seed",
-                "epochs",
-                "precision",
-                "threads",
-                "minutes",
-                "ACC",
-                "NMI",
-                "ARI",
-            ],
-            [_run_row(run) for run in runs],
-        ),
+        table(_HEAD_OF_RUNS, [_run_row(run) for run in runs]),
     ]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Neighbourhoods:
+class Neighborhoods:
     """The k nearest neighbours of every sample of a dataset.
 
     Attributes:

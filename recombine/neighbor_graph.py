@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from recombine.distances import squared_distances
-from recombine.graph import Neighbourhoods
+from recombine.graph import Neighborhoods
 from recombine.mapping import Mapping
-from recombine.neighbour_cache import NeighbourCache
-from recombine.neighbours import Search
+from recombine.neighbor_cache import NeighborCache
+from recombine.neighbors import Search
 from recombine.step import Forward, Step
 
 _DATASET, _APPROXIMATE = "dataset", "approximate"
@@ -33,7 +33,7 @@ class NeighborGraph:
         self.over_dataset: bool = options["neighborhood"] == _DATASET
         self._search: str = options["search"]
         self._num_kept = max(self.num_neighbors, num_distances)
-        self.found: Neighbourhoods | None = None
+        self.found: Neighborhoods | None = None
 
     @property
     def is_wanting(self) -> bool:
@@ -52,7 +52,7 @@ class NeighborGraph:
 
     def find(self, points: Tensor) -> None:
         """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are."""
-        self.found = neighbourhoods(points, min(self._num_kept, len(points) - 1), self._search)
+        self.found = neighborhoods_of(points, min(self._num_kept, len(points) - 1), self._search)
 
     def points(self, forward: Forward) -> Tensor:
         """Return what distances are measured between, ``(B, D)``, without gradient."""
@@ -72,10 +72,10 @@ class NeighborGraph:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what was found."""
-        self.found = Neighbourhoods(*state["found"]) if state["found"] is not None else None
+        self.found = Neighborhoods(*state["found"]) if state["found"] is not None else None
 
 
-def neighbourhoods(points: Tensor, num_neighbors: int, search: str) -> Neighbourhoods:
+def neighborhoods_of(points: Tensor, num_neighbors: int, search: str) -> Neighborhoods:
     """Find the nearest neighbours of points among themselves; the process remembers what it found last.
 
     Args:
@@ -88,8 +88,8 @@ def neighbourhoods(points: Tensor, num_neighbors: int, search: str) -> Neighbour
         UsageError: The search is approximate, and its library is not installed.
     """
     wanted = Search(num_neighbors, "approximate" if search == _APPROXIMATE else "exact", _SEED)
-    found = NeighbourCache(None, _nowhere).nearest(points.float(), wanted)
-    return Neighbourhoods(found.indices.to(points.device), found.distances.to(points.device))
+    found = NeighborCache(None, _nowhere).nearest(points.float(), wanted)
+    return Neighborhoods(found.indices.to(points.device), found.distances.to(points.device))
 
 
 def _nowhere(line: str) -> None:
@@ -106,7 +106,7 @@ def nearest_in_batch(points: Tensor, num_neighbors: int) -> tuple[Tensor, Tensor
 
     Args:
         points: Points ``(B, D)``, B >= 2.
-        num_neighbors: Neighbours of each, at least 1; in a smaller batch, all others.
+        num_neighbors: Neighbors of each, at least 1; in a smaller batch, all others.
 
     Returns:
         Squared distances ``(B, B)``, 0 on the diagonal, and whether j is one of the nearest of i ``(B, B)``; none is

@@ -22,7 +22,7 @@ from recombine.evaluate import evaluate_by, features, full_pass
 from recombine.held_out import validate
 from recombine.mapping import Mapping
 from recombine.metrics import clustering_accuracy
-from recombine.neighbor_graph import neighbourhoods
+from recombine.neighbor_graph import neighborhoods_of
 from recombine.objective import DivergenceWatch, Objective
 from recombine.optim import LOSS, LossKey, OptimizerSet
 from recombine.parameter_files import load_parameters
@@ -102,7 +102,7 @@ class Phase:
         whole = partial(full_pass, self.state.method, self.data)
         points = whole(_samples) if name is None else self.features_of(self.state.method.mappings[name])
         trained = points[self.data.trained.to(points.device)]
-        self.data.place_neighbors(neighbourhoods(trained, sampling["num_neighbors"], sampling["search"]).indices)
+        self.data.place_neighbors(neighborhoods_of(trained, sampling["num_neighbors"], sampling["search"]).indices)
 
     def update_centroids(self) -> None:
         """Recalculate the centroids if this iteration is due for it, and tell the patterns."""

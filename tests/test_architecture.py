@@ -28,7 +28,7 @@ EXTRAS = {
     "matplotlib": "recombine/canvas.py",
     "imageio_ffmpeg": "recombine/canvas.py",
     "umap": "recombine/projection.py",
-    "pynndescent": "recombine/approximate_neighbours.py",
+    "pynndescent": "recombine/approximate_neighbors.py",
 }
 LONGEST_BODY, MOST_ARGUMENTS, DEEPEST, LONGEST_LOOP, LONGEST_FILE = 40, 7, 3, 200, 400
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

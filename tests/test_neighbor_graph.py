@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recombine.graph import Graph
-from recombine.neighbor_graph import between, nearest_in_batch, neighbourhoods
+from recombine.neighbor_graph import between, nearest_in_batch, neighborhoods_of
 
 POINTS = torch.randn(12, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -43,7 +43,7 @@ def test_duplicates_are_neighbours_and_never_their_own():
 
 
 def test_edges_over_the_dataset_within_a_batch():
-    found = neighbourhoods(POINTS, 4, "exact")
+    found = neighborhoods_of(POINTS, 4, "exact")
     assert found.indices.tolist() == by_hand(POINTS, 4)
     index = torch.tensor([7, 2, 9, 0])
     for count in (2, 4):

@@ -1,18 +1,18 @@
 import pytest
 import torch
 
-from recombine import exact_neighbours as module
+from recombine import exact_neighbors as module
 from recombine import point_blocks
-from recombine.exact_neighbours import exact_neighbours, search_again, squared_distances
+from recombine.exact_neighbors import exact_neighbors, search_again, squared_distances
 from recombine.points import Points
-from tests.neighbourhoods import by_differences, hard_points
+from tests.neighborhoods import by_differences, hard_points
 
 HARD = hard_points()
 CPU = torch.device("cpu")
 
 
 def search(values, k, queries=None):
-    found = exact_neighbours(points(values), None if queries is None else points(queries), k)
+    found = exact_neighbors(points(values), None if queries is None else points(queries), k)
     return found.values, found.columns
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recombine.best import Best
 from recombine.errors import DataError, UsageError
-from recombine.exact_neighbours import exact_neighbours, search_again, squared_distances
+from recombine.exact_neighbors import exact_neighbors, search_again, squared_distances
 from recombine.memory import BUDGET_VARIABLE, in_words, memory_budget
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 #: Up to this number of points, the exact search is faster and is done instead.
 FEWEST = 4096
-#: Neighbours beyond those that are asked for: the more, the fewer are missed.
+#: Neighbors beyond those that are asked for: the more, the fewer are missed.
 _SPARE = 6
 _MAX_SEED = 2**32
 #: How far a search for other points goes on beyond the nearest that it has met.
 _EPSILON = 0.2
 
 
-def approximate_neighbours(references: "Points", queries: "Points | None", k: int, seed: int) -> Best:
+def approximate_neighbors(references: "Points", queries: "Points | None", k: int, seed: int) -> Best:
     """Return about the k nearest references of each query, with their squared distances, as the exact search does.
 
     The library works on one thread: with several, the same seed gives other neighbours for another number of them.
@@ -45,7 +45,7 @@ def approximate_neighbours(references: "Points", queries: "Points | None", k: in
         UsageError: pynndescent is not installed.
     """
     if len(references) <= max(FEWEST, k + _SPARE + 1):
-        return exact_neighbours(references, queries, k)
+        return exact_neighbors(references, queries, k)
     indices = _indices(references, queries, k, seed)
     columns = torch.from_numpy(indices.astype(np.int64)).sort(1).values.to(references.device)
     rows = torch.arange(len(columns), device=columns.device)[:, None].expand_as(columns)

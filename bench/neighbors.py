@@ -1,6 +1,6 @@
 """Measure the search for exact nearest neighbours beside scikit-learn's brute force, and on a million samples.
 
-    python -m bench.neighbours [--data-root DIR] [--rounds 2] [--threads N] [--seconds 300] [--parts images ...]
+    python -m bench.neighbors [--data-root DIR] [--rounds 2] [--threads N] [--seconds 300] [--parts images ...]
 
 ``images``: the 10 nearest neighbours of MNIST's 60,000 training images among themselves, 784 numbers each, float32; of
 as many made images without a data root. Both searches take turns in one process, with as many threads.
@@ -9,7 +9,7 @@ as many made images without a data root. Both searches take turns in one process
 samples of 64 numbers: the neighbours of 20,000 queries among 1,000,000 references; and those of samples among
 themselves, of as many as a trial on 50,000 says can be searched in the given time, a million at most.
 
-Writes each part into ``bench/results/neighbours.json`` when it is done; the other parts there stay as they are.
+Writes each part into ``bench/results/neighbors.json`` when it is done; the other parts there stay as they are.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from torch import Tensor
 
 from bench import common, machine
 from bench.stepping import alternate, ratio
-from recombine.neighbours import Search, nearest_neighbours
+from recombine.neighbors import Search, nearest_neighbors
 
 _K, _IMAGES, _WARM_UP = 10, 60_000, 3_000
 _REFERENCES, _QUERIES, _NUMBERS, _CENTRES, _TRIAL = 1_000_000, 20_000, 64, 100, 50_000
@@ -55,7 +55,7 @@ def main() -> None:
         with threadpool_limits(arguments.threads):
             found = _part(name, arguments)
         # Written at once: a part takes minutes, and what is done is not to be lost with what is not.
-        common.write("neighbours.json", {**(common.read("neighbours.json") or {}), name: found})
+        common.write("neighbors.json", {**(common.read("neighbors.json") or {}), name: found})
 
 
 def _part(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class _Kept:
 
 
 def _by_recombine(values: Tensor) -> Found:
-    found = nearest_neighbours(values, _SEARCH)
+    found = nearest_neighbors(values, _SEARCH)
     return found.indices.numpy(), found.distances.numpy()
 
 
@@ -132,7 +132,7 @@ def _fitting(seconds: float, threads: int) -> int:
 
 def _measured(references: int, queries: int, threads: int) -> dict[str, Any]:
     """Return what a search took in a process of its own."""
-    command = [sys.executable, "-m", "bench.neighbours", "--threads", str(threads)]
+    command = [sys.executable, "-m", "bench.neighbors", "--threads", str(threads)]
     command += ["--references", str(references), "--queries", str(queries)]
     done = subprocess.run(command, cwd=common.ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
@@ -147,7 +147,7 @@ def _alone(references: int, queries: int) -> dict[str, Any]:
     centres = torch.randn(_CENTRES, _NUMBERS, generator=draws)
     values, others = _made(references, centres, draws), _made(queries, centres, draws) if queries else None
     before, started = _peak_bytes(), time.perf_counter()
-    nearest_neighbours(values, _SEARCH, others)
+    nearest_neighbors(values, _SEARCH, others)
     seconds = time.perf_counter() - started
     return {
         "references": references,

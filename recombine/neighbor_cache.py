@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recombine.datasets.base import Samples
 from recombine.files import write_beside
-from recombine.neighbours import Neighbours, Search, Values, nearest_neighbours
+from recombine.neighbors import Neighbors, Search, Values, nearest_neighbors
 
 #: Raised when, and only when, the same samples have other neighbours than before.
 VERSION = 1
@@ -28,10 +28,10 @@ _DIGITS = 32
 _SECONDS_FOR_OTHERS = 600
 
 #: The last results of this process, by key.
-_memory: OrderedDict[str, Neighbours] = OrderedDict()
+_memory: OrderedDict[str, Neighbors] = OrderedDict()
 
 
-class NeighbourCache:
+class NeighborCache:
     """Nearest neighbours, each searched for once.
 
     Results are found by the numbers of the samples, whatever these are called. Exact neighbours of a search with a
@@ -54,8 +54,8 @@ class NeighbourCache:
         *,
         device: torch.device | None = None,
         name: str = "the samples",
-    ) -> Neighbours:
-        """Return what :func:`~recombine.neighbours.nearest_neighbours` does, found now or before.
+    ) -> Neighbors:
+        """Return what :func:`~recombine.neighbors.nearest_neighbors` does, found now or before.
 
         While another process searches for the same, this one waits, ten minutes at most.
         """
@@ -66,7 +66,7 @@ class NeighbourCache:
             with self._alone(key):
                 found = self._read(key, search.k)
                 if found is None:
-                    found = nearest_neighbours(samples, search, queries, device=device, name=name)
+                    found = nearest_neighbors(samples, search, queries, device=device, name=name)
                     self._write(key, found)
         _remember(key, found)
         return found.first(search.k)
@@ -89,7 +89,7 @@ class NeighbourCache:
         finally:
             lock.release()
 
-    def _read(self, key: str, k: int) -> Neighbours | None:
+    def _read(self, key: str, k: int) -> Neighbors | None:
         """Return what a file holds, if that is sound and enough."""
         for file in self._files(key):
             try:
@@ -101,7 +101,7 @@ class NeighbourCache:
                 return found
         return None
 
-    def _write(self, key: str, found: Neighbours) -> None:
+    def _write(self, key: str, found: Neighbors) -> None:
         """Leave a result for other processes, in place of what was there; to fail does no harm."""
         if self._folder is None:
             return
@@ -156,14 +156,14 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _remember(key: str, found: Neighbours) -> None:
+def _remember(key: str, found: Neighbors) -> None:
     _memory[key] = found
     _memory.move_to_end(key)
     while len(_memory) > _REMEMBERED:
         _memory.popitem(last=False)
 
 
-def _loaded(file: Path, key: str) -> Neighbours:
+def _loaded(file: Path, key: str) -> Neighbors:
     """Return what a file holds.
 
     Raises:
@@ -179,7 +179,7 @@ def _loaded(file: Path, key: str) -> Neighbours:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
                 raise _BrokenFileError("it belongs to other samples")
-            return Neighbours(torch.from_numpy(arrays["indices"]), torch.from_numpy(arrays["distances"]))
+            return Neighbors(torch.from_numpy(arrays["indices"]), torch.from_numpy(arrays["distances"]))
     except (ValueError, KeyError) as error:
         raise _BrokenFileError("it holds no neighbours") from error
 

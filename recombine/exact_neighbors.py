@@ -28,7 +28,7 @@ _PARTS = 4
 _LARGEST_WHOLE = 2.0**53
 
 
-def exact_neighbours(references: Points, queries: Points | None, k: int) -> Best:
+def exact_neighbors(references: Points, queries: Points | None, k: int) -> Best:
     """Return the k nearest references of each of Q queries, by squared distance.
 
     Of equal distances, as float64 has them, the lower index comes first.
@@ -60,7 +60,7 @@ def search_again(found: Best, some: Tensor, references: Points, queries: Points 
         found: What was found; the last value of each of these rows is a bound for the k-th nearest.
         some: Which queries ``(M,)``, ascending.
         references: N points.
-        queries: Q points, or None as in :func:`exact_neighbours`.
+        queries: Q points, or None as in :func:`exact_neighbors`.
     """
     size = side(references)
     for start in range(0, len(some), size):

@@ -1,6 +1,6 @@
 """The nearest neighbours of samples: all of a dataset among themselves, or others in it.
 
-:class:`~recombine.neighbour_cache.NeighbourCache` keeps what was found, and is what patterns and samplers should ask.
+:class:`~recombine.neighbor_cache.NeighborCache` keeps what was found, and is what patterns and samplers should ask.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from recombine.approximate_neighbours import approximate_neighbours
+from recombine.approximate_neighbors import approximate_neighbors
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
-from recombine.exact_neighbours import exact_neighbours
+from recombine.exact_neighbors import exact_neighbors
 from recombine.points import Points
 
 Values = Samples | Tensor | Sequence[Tensor]
@@ -35,7 +35,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """The k nearest neighbours of each of Q samples, the nearest first, on the CPU.
 
     Attributes:
@@ -46,19 +46,19 @@ class Neighbours:
     indices: Tensor
     distances: Tensor
 
-    def first(self, k: int) -> "Neighbours":
+    def first(self, k: int) -> "Neighbors":
         """Return the nearest k of them."""
-        return self if k == self.indices.shape[1] else Neighbours(self.indices[:, :k], self.distances[:, :k])
+        return self if k == self.indices.shape[1] else Neighbors(self.indices[:, :k], self.distances[:, :k])
 
 
-def nearest_neighbours(
+def nearest_neighbors(
     samples: Values,
     search: Search,
     queries: Values | None = None,
     *,
     device: torch.device | None = None,
     name: str = "the samples",
-) -> Neighbours:
+) -> Neighbors:
     """Return the nearest neighbours of every sample, or of every query among the samples.
 
     The exact result is a function of the numbers alone: the same for every number of threads and size of memory.
@@ -82,11 +82,11 @@ def nearest_neighbours(
     others = None if queries is None else _points(queries, device, f"{name}, queries")
     _check(references, others, search.k, name)
     if search.method == "exact":
-        found = exact_neighbours(references, others, search.k)
+        found = exact_neighbors(references, others, search.k)
     else:
-        found = approximate_neighbours(references, others, search.k, search.seed)
+        found = approximate_neighbors(references, others, search.k, search.seed)
     distances = found.values.sqrt().div(references.unit).float()
-    return Neighbours(found.columns.cpu(), distances.cpu())
+    return Neighbors(found.columns.cpu(), distances.cpu())
 
 
 def _points(values: Values, device: torch.device | None, name: str) -> Points:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from filelock import FileLock
 
-from recombine import neighbour_cache as module
+from recombine import neighbor_cache as module
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
-from recombine.neighbour_cache import NeighbourCache
-from recombine.neighbours import Neighbours, Search, nearest_neighbours
+from recombine.neighbor_cache import NeighborCache
+from recombine.neighbors import Neighbors, Search, nearest_neighbors
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +26,9 @@ def searches(monkeypatch):
 
     def counted(samples, search, *rest, **options):
         made.append(search)
-        return nearest_neighbours(samples, search, *rest, **options)
+        return nearest_neighbors(samples, search, *rest, **options)
 
-    monkeypatch.setattr(module, "nearest_neighbours", counted)
+    monkeypatch.setattr(module, "nearest_neighbors", counted)
     return made
 
 
@@ -54,18 +54,18 @@ def forget():
 
 
 def test_the_process_remembers(searches, said):
-    first = NeighbourCache(None, said.append).nearest(values(), exact(3))
-    again = NeighbourCache(None, said.append).nearest(Samples(values().clone()), exact(3))
+    first = NeighborCache(None, said.append).nearest(values(), exact(3))
+    again = NeighborCache(None, said.append).nearest(Samples(values().clone()), exact(3))
     assert same(first, again)
-    assert same(first, nearest_neighbours(values(), exact(3)))
+    assert same(first, nearest_neighbors(values(), exact(3)))
     assert (searches, said) == ([exact(3)], [])
 
 
 def test_the_folder_remembers(searches, said, tmp_path):
     folder = tmp_path / "logs" / "shared"
-    first = NeighbourCache(folder, said.append).nearest(values(), exact(3))
+    first = NeighborCache(folder, said.append).nearest(values(), exact(3))
     forget()
-    again = NeighbourCache(folder, said.append).nearest(values(), exact(3))
+    again = NeighborCache(folder, said.append).nearest(values(), exact(3))
     assert same(first, again)
     assert again.indices.dtype == torch.int64
     assert (len(searches), said) == (1, [])
@@ -75,18 +75,18 @@ def test_the_folder_remembers(searches, said, tmp_path):
 
 
 def test_more_serve_fewer_and_replace_them(searches, said, tmp_path):
-    cache = NeighbourCache(tmp_path, said.append)
+    cache = NeighborCache(tmp_path, said.append)
     cache.nearest(values(), exact(3))
     cache.nearest(values(), exact(6))
     assert len(list(tmp_path.glob("*.npz"))) == 1
     for _ in range(2):
-        assert same(cache.nearest(values(), exact(2)), nearest_neighbours(values(), exact(2)))
+        assert same(cache.nearest(values(), exact(2)), nearest_neighbors(values(), exact(2)))
         forget()
     assert searches == [exact(3), exact(6)]
 
 
 def test_what_differs_is_searched_for(searches, said, tmp_path):
-    cache = NeighbourCache(tmp_path, said.append)
+    cache = NeighborCache(tmp_path, said.append)
     cache.nearest(values(), exact(3))
     cache.nearest(values(1), exact(3))
     cache.nearest(values(), exact(3), values(1))
@@ -104,7 +104,7 @@ def test_what_differs_is_searched_for(searches, said, tmp_path):
 
 
 def test_another_version_searches_again(searches, said, tmp_path, monkeypatch):
-    cache = NeighbourCache(tmp_path, said.append)
+    cache = NeighborCache(tmp_path, said.append)
     cache.nearest(values(), exact(3))
     monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
     cache.nearest(values(), exact(3))
@@ -112,7 +112,7 @@ def test_another_version_searches_again(searches, said, tmp_path, monkeypatch):
 
 
 def test_another_version_of_the_library_searches_again(searches, said, monkeypatch):
-    cache = NeighbourCache(None, said.append)
+    cache = NeighborCache(None, said.append)
     approximate = Search(3, "approximate", 0)
     for installed in ("0.6.0", "0.7.0"):
         monkeypatch.setattr(module, "_installed", lambda name, found=installed: found)
@@ -137,7 +137,7 @@ def _empty(file):
 
 @pytest.mark.parametrize("breaks", [_torn, _changed, _empty])
 def test_a_broken_file_is_passed_over_and_replaced(breaks, searches, said, tmp_path):
-    cache = NeighbourCache(tmp_path, said.append)
+    cache = NeighborCache(tmp_path, said.append)
     first = cache.nearest(values(), exact(3))
     (file,) = tmp_path.glob("*.npz")
     sound = file.read_bytes()
@@ -154,7 +154,7 @@ def test_a_broken_file_is_passed_over_and_replaced(breaks, searches, said, tmp_p
     [(b"no arrays", "it holds no neighbours"), (None, "it belongs to other samples")],
 )
 def test_a_file_of_something_else_is_passed_over(content, reason, searches, said, tmp_path):
-    cache = NeighbourCache(tmp_path, said.append)
+    cache = NeighborCache(tmp_path, said.append)
     cache.nearest(values(), exact(3))
     (file,) = tmp_path.glob("*.npz")
     key = file.name.split("_")[1]
@@ -173,14 +173,14 @@ def test_a_file_of_something_else_is_passed_over(content, reason, searches, said
 
 def test_a_folder_that_cannot_be_written_does_no_harm(searches, said, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    found = NeighbourCache(tmp_path / "file" / "shared", said.append).nearest(values(), exact(3))
-    assert same(found, nearest_neighbours(values(), exact(3)))
+    found = NeighborCache(tmp_path / "file" / "shared", said.append).nearest(values(), exact(3))
+    assert same(found, nearest_neighbors(values(), exact(3)))
     assert len(said) == 1
     assert "cannot be written, so neighbours are not kept: Not a directory" in said[0]
 
 
 def test_only_the_last_are_remembered(searches, said):
-    cache = NeighbourCache(None, said.append)
+    cache = NeighborCache(None, said.append)
     for seed in range(module._REMEMBERED + 1):
         cache.nearest(values(seed), exact(3))
     cache.nearest(values(1), exact(3))
@@ -191,24 +191,24 @@ def test_only_the_last_are_remembered(searches, said):
 
 def test_mistakes_are_said_as_ever(said, tmp_path):
     with pytest.raises(DataError, match="^codes: 50 nearest neighbours are asked for"):
-        NeighbourCache(tmp_path, said.append).nearest(values(), exact(50), name="codes")
+        NeighborCache(tmp_path, said.append).nearest(values(), exact(50), name="codes")
     assert list(tmp_path.glob("*.npz")) == []
 
 
 _OTHER = """
 import sys, torch
 from pathlib import Path
-from recombine import neighbour_cache as module
-from recombine.neighbours import Search
-module.nearest_neighbours = None
+from recombine import neighbor_cache as module
+from recombine.neighbors import Search
+module.nearest_neighbors = None
 samples = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
-found = module.NeighbourCache(Path(sys.argv[1]), print).nearest(samples, Search(3, "exact", 0))
+found = module.NeighborCache(Path(sys.argv[1]), print).nearest(samples, Search(3, "exact", 0))
 sys.stdout.write(str(found.indices.tolist()))
 """
 
 
 def test_another_process_finds_what_this_one_left(said, tmp_path):
-    found = NeighbourCache(tmp_path, said.append).nearest(values(), exact(3))
+    found = NeighborCache(tmp_path, said.append).nearest(values(), exact(3))
     command = [sys.executable, "-c", _OTHER, str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     assert answer.stdout == str(found.indices.tolist())
@@ -216,8 +216,8 @@ def test_another_process_finds_what_this_one_left(said, tmp_path):
 
 def test_who_waits_too_long_searches_itself(searches, said, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_SECONDS_FOR_OTHERS", 0.1)
-    cache = NeighbourCache(tmp_path, said.append)
+    cache = NeighborCache(tmp_path, said.append)
     key = module._key(Samples(values()), None, exact(3))
     with FileLock(tmp_path / f".neighbours_{key}.lock"):
-        assert isinstance(cache.nearest(values(), exact(3)), Neighbours)
+        assert isinstance(cache.nearest(values(), exact(3)), Neighbors)
     assert len(searches) == 1
