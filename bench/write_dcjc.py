@@ -24,8 +24,10 @@ _PUBLISHED = {
 _TITLES = {"mnist": "MNIST", "coil20": "COIL-20"}
 _WORDS = {"pixels": "pixels", "autoencoder": "autoencoder", "k_means": "+ k-means loss", "kl": "+ KL divergence"}
 _FEWEST_FOR_DEVIATION = 2
-_HEAD_OF_RUNS = ("dataset", "architecture", "configuration", "loss", "seed", "epochs")
-_HEAD_OF_RUNS += ("precision", "threads", "minutes", "ACC", "NMI", "ARI")
+_HEAD_OF_RUNS = [
+    *("dataset", "architecture", "configuration", "loss", "seed", "epochs"),
+    *("precision", "threads", "minutes", "ACC", "NMI", "ARI"),
+]
 _WORDS_BEFORE = (
     "Their architectures, from `configurations/dcjc`: k-means with 20 restarts on raw pixels (a check of the data), on "
     "the features after pretraining, and after either loss; mean and standard deviation over the seeds, beside what "
