@@ -280,7 +280,8 @@ class Data:
         order, start = self._epoch_order(phase, epoch), position * self._pace
         if self._neighbors_per_seed:
             draws = generator(self.options.seed, "neighbors", self.name, phase, iteration)
-            index = self._neighborhoods(torch.roll(order.cpu(), -start), draws).to(self.device)
+            ahead = order[(start + torch.arange(self.options.batch_size, device=order.device)) % len(order)]
+            index = self._neighborhoods(ahead.cpu(), draws).to(self.device)
         else:
             index = order[start : start + self.options.batch_size]
         return _Request(index, {view: (self.name, phase, view, iteration) for view in sorted(views)})

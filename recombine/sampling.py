@@ -18,8 +18,8 @@ def neighborhoods(
     that come next, so that all batches have the same size.
 
     Args:
-        ahead: The samples of the epoch in its order, from the first seed of the batch on, around the end, ``(M,)``.
-        batch_size: B, at most M.
+        ahead: The samples of the epoch in its order, from the first seed of the batch on: the first B count.
+        batch_size: B, at most as many.
         neighbors: The neighbours of each sample of the dataset ``(N, k)``, int64.
         neighbors_per_seed: How many of the k are drawn for each seed, from 1 to k.
         draws: What the neighbours are drawn by, on the CPU.
@@ -28,7 +28,7 @@ def neighborhoods(
     seeds = ahead[:count]
     keys = torch.rand(count, neighbors.shape[1], generator=draws)
     drawn = neighbors[seeds].gather(1, keys.argsort(1)[:, :neighbors_per_seed]).flatten()
-    return _first_different(torch.cat([seeds, drawn, ahead[count:]]), batch_size)
+    return _first_different(torch.cat([seeds, drawn, ahead[count:batch_size]]), batch_size)
 
 
 def _first_different(values: Tensor, count: int) -> Tensor:
