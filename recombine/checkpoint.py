@@ -4,25 +4,21 @@ A checkpoint is one file that ``torch.load`` opens with ``weights_only=True``: n
 carries the first digits of the SHA-256 of its bytes, so that a torn or changed file is known before it is opened.
 """
 
-import hashlib
 import io
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from recombine.checked_files import DIGITS, DamagedFileError, read_checked, write_checked
 from recombine.errors import ParameterFileError
-from recombine.files import write_beside
 from recombine.parameter_files import read_tensors
 
 _FORMAT = 1
-_DIGITS = 32
-_NAME = re.compile(rf"(\d{{6,}})_([0-9a-f]{{{_DIGITS}}})\.pt")
+_NAME = re.compile(rf"(\d{{6,}})_([0-9a-f]{{{DIGITS}}})\.pt")
 _KEPT = 2
 
 
@@ -87,10 +83,7 @@ def write(folder: Path, stem: str, identity: str, content: Mapping[str, Any]) ->
     """
     buffer = io.BytesIO()
     torch.save({**content, "format": _FORMAT, "identity": identity}, buffer)
-    data = buffer.getvalue()
-    path = folder / f"{stem}_{_checksum(data)}.pt"
-    write_beside(path, partial(_fill, data))
-    return path
+    return write_checked(folder, stem, ".pt", buffer.getvalue())
 
 
 def read(path: Path, identity: str) -> dict[str, Any]:
@@ -100,14 +93,8 @@ def read(path: Path, identity: str) -> dict[str, Any]:
         CheckpointError: It is torn, changed, of another run, or of another version of the format.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"it cannot be read: {error.strerror or error}") from error
-    if _checksum(data) != path.stem[-_DIGITS:]:
-        raise CheckpointError("it is damaged: its bytes do not match the checksum in its name")
-    try:
-        content = read_tensors(io.BytesIO(data), path)
-    except ParameterFileError as error:
+        content = read_tensors(io.BytesIO(read_checked(path)), path)
+    except (DamagedFileError, ParameterFileError) as error:
         raise CheckpointError(str(error)) from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise CheckpointError("it is no checkpoint of this version of recombine")
@@ -118,15 +105,3 @@ def read(path: Path, identity: str) -> dict[str, Any]:
 
 def _number(file: Path) -> int:
     return int(file.name.partition("_")[0])
-
-
-def _checksum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:_DIGITS]
-
-
-def _fill(data: bytes, path: Path) -> None:
-    """Write bytes that are on the disk before the file gets its name: power may fail at any time."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -3,11 +3,9 @@
 import hashlib
 import io
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,15 +14,14 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from recombine.checked_files import DamagedFileError, read_checked, write_checked
 from recombine.datasets.base import Samples
-from recombine.files import write_beside
 from recombine.neighbors import Neighbors, Search, Values, nearest_neighbors
 
 #: Raised when, and only when, the same samples have other neighbours than before.
 VERSION = 1
 _LIBRARIES = ("pynndescent", "numba")
 _REMEMBERED = 4
-_DIGITS = 32
 _SECONDS_FOR_OTHERS = 600
 
 #: The last results of this process, by key.
@@ -107,15 +104,13 @@ class NeighborCache:
             return
         buffer = io.BytesIO()
         np.savez(buffer, indices=found.indices.numpy(), distances=found.distances.numpy(), key=np.array(key))
-        data = buffer.getvalue()
-        path = self._folder / f"neighbours_{key}_{_checksum(data)}.npz"
         try:
-            write_beside(path, partial(_fill, data))
+            path = write_checked(self._folder, f"neighbours_{key}", ".npz", buffer.getvalue())
             for file in self._files(key):
                 if file != path:
                     file.unlink(missing_ok=True)
         except OSError as error:
-            self._tell(f"{path} cannot be written, so neighbours are not kept: {error.strerror or error}")
+            self._tell(f"{self._folder} cannot be written, so neighbours are not kept: {error.strerror or error}")
 
     def _files(self, key: str) -> list[Path]:
         return [] if self._folder is None else sorted(self._folder.glob(f"neighbours_{key}_*.npz"))
@@ -170,27 +165,11 @@ def _loaded(file: Path, key: str) -> Neighbors:
         _BrokenFileError: It is torn, changed, or not what its name says.
     """
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise _BrokenFileError(f"it cannot be read: {error.strerror or error}") from error
-    if _checksum(data) != file.stem[-_DIGITS:]:
-        raise _BrokenFileError("it is damaged: its bytes do not match the checksum in its name")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(read_checked(file)), allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
                 raise _BrokenFileError("it belongs to other samples")
             return Neighbors(torch.from_numpy(arrays["indices"]), torch.from_numpy(arrays["distances"]))
+    except DamagedFileError as error:
+        raise _BrokenFileError(str(error)) from error
     except (ValueError, KeyError) as error:
         raise _BrokenFileError("it holds no neighbours") from error
-
-
-def _checksum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:_DIGITS]
-
-
-def _fill(data: bytes, path: Path) -> None:
-    """Write bytes that are on the disk before the file gets its name: power may fail at any time."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from recombine import checkpoint
+from recombine.checked_files import checksum
 from recombine.checkpoint import CheckpointError, Checkpoints, read, write
 
 CONTENT = {"numbers": torch.arange(5.0), "nested": {"a": [1, 2.5, None, "text", True], "b": (torch.tensor(7),)}}
@@ -27,7 +28,7 @@ def _files(folder):
 def _renamed(file, data):
     """Write other bytes under the name that goes with them, as somebody would who means harm."""
     file.unlink()
-    (file.parent / f"{file.name[:6]}_{checkpoint._checksum(data)}.pt").write_bytes(data)
+    (file.parent / f"{file.name[:6]}_{checksum(data)}.pt").write_bytes(data)
 
 
 def test_everything_comes_back(tmp_path):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from recombine import checkpoint
+from recombine import checked_files
 from recombine.batch import BatchOptions, Report, exit_status, run_batch
 from recombine.interruption import InterruptedRunError, Interruption
 from recombine.logs import LogOptions
@@ -137,14 +137,14 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost_but_time(number, tmp
 
 def test_a_second_signal_while_the_first_is_followed_leaves_no_half_checkpoint(tmp_path, monkeypatch):
     job, expected = job_of(method(phase=PHASE), tmp_path), start(job_of(method(phase=PHASE), tmp_path), tmp_path / "w")
-    real = checkpoint._fill
+    real = checked_files._fill
 
     def fill(data, path):
         path.write_bytes(data[:100])
         signal.raise_signal(signal.SIGINT)
         real(data, path)
 
-    monkeypatch.setattr(checkpoint, "_fill", fill)
+    monkeypatch.setattr(checked_files, "_fill", fill)
     started = start(job, tmp_path / "logs", Stop(5))
     assert started.result.status == "interrupted"
     assert checkpoints_of(started) == []

@@ -7,6 +7,7 @@ import torch
 from filelock import FileLock
 
 from recombine import neighbor_cache as module
+from recombine.checked_files import checksum
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
 from recombine.neighbor_cache import NeighborCache
@@ -162,7 +163,7 @@ def test_a_file_of_something_else_is_passed_over(content, reason, searches, said
         cache.nearest(values(1), exact(3))
         content = next(other for other in tmp_path.glob("*.npz") if other != file).read_bytes()
     file.unlink()
-    foreign = tmp_path / f"neighbours_{key}_{module._checksum(content)}.npz"
+    foreign = tmp_path / f"neighbours_{key}_{checksum(content)}.npz"
     foreign.write_bytes(content)
     forget()
     cache.nearest(values(), exact(3))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from recombine import checkpoint, registry
+from recombine import checked_files, registry
 from recombine.execute import RunOptions
 from recombine.keeper import SavingOptions
 from tests.runs import PIXELS, made, method
@@ -388,16 +388,16 @@ def test_a_run_that_is_killed_while_a_checkpoint_is_written_goes_on_from_the_one
     expected, done = whole("moving centroids")
     options = RunOptions(SavingOptions(0, 2), shares_phases=False)
     job, copies = job_of(_moving_centroids(), tmp_path), []
-    real = checkpoint._fill
+    real = checked_files._fill
 
     def fill(data, path):
         real(data[: len(data) // 2], path)
         copies.append(shutil.copytree(tmp_path / "logs", tmp_path / f"copy_{len(copies)}"))
         real(data, path)
 
-    monkeypatch.setattr(checkpoint, "_fill", fill)
+    monkeypatch.setattr(checked_files, "_fill", fill)
     start(job, tmp_path / "logs", options=options)
-    monkeypatch.setattr(checkpoint, "_fill", real)
+    monkeypatch.setattr(checked_files, "_fill", real)
     assert len(copies) == len(done) // 2 + 1
     for number, copied in enumerate(copies[:3]):
         assert len(list(copied.rglob("*.part"))) == 1
