@@ -1,8 +1,6 @@
-import signal
-
 import pytest
 
-from recombine import cli, cli_plot
+from recombine import cli_plot
 from recombine.canvas import FORMATS
 from recombine.plots.base import pictures
 from recombine.projection import PROJECTIONS
@@ -11,28 +9,7 @@ from tests.methods import small, written
 ITERATIONS = {"/phases/0/exit_criteria/iterations": 8}
 
 
-@pytest.fixture(autouse=True)
-def _signals(monkeypatch, tmp_path):
-    """Work in a folder of its own, and give SIGTERM back what it did before."""
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RECOMBINE_DATA_ROOT", raising=False)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def call(capsys):
-    """Return a function that calls the command line, and returns exit status, output and errors."""
-    return lambda *arguments: called(capsys, *arguments)
-
-
-def called(capsys, *arguments):
-    """Call the command line in this process."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main([str(argument) for argument in arguments], prog_name="recombine")
-    output = capsys.readouterr()
-    return caught.value.code, output.out, output.err
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def test_a_run_is_drawn(call, tmp_path):
