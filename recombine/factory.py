@@ -1,7 +1,8 @@
 """torch classes and functions by their plain names, and objects built from JSON.
 
 A method file names a class as ``"type": "Linear"``. What may be named is every public class or function of the right
-kind that torch itself defines in the one namespace that belongs to the kind. Dotted names, private names, members that
+kind that torch itself defines in the one namespace that belongs to the kind, and what recombine adds to it (optimizers
+that torch.optim lacks, from :mod:`recombine.optimizers`). Dotted names, private names, members that
 a namespace merely imports, and classes that would need code as an argument are refused.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from recombine import optimizers
 from recombine.problems import nearest
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -66,6 +68,7 @@ class Kind:
         accepts: Tells whether a member of the namespace is of the kind.
         refused: Reasons, by name, why some that are of the kind cannot be used.
         provided: Parameters that recombine passes itself.
+        own: A module of ours whose members of the kind may be named as well.
     """
 
     title: str
@@ -74,6 +77,17 @@ class Kind:
     accepts: Callable[[Any], bool]
     refused: Mapping[str, str]
     provided: tuple[str, ...] = ()
+    own: types.ModuleType | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return what is of the kind and may be used, by name."""
+        ours = vars(self.own) if self.own is not None else {}
+        found = {**vars(self.namespace), **ours}
+        return {
+            name: member
+            for name, member in found.items()
+            if not name.startswith("_") and self.accepts(member) and name not in self.refused
+        }
 
 
 def _is_layer(member: Any) -> bool:
@@ -133,6 +147,7 @@ KINDS: dict[str, Kind] = {
             "SparseAdam": "it takes only sparse gradients, which no design pattern produces",
         },
         ("params",),
+        optimizers,
     ),
     "scheduler": Kind(
         "scheduler of torch.optim.lr_scheduler",
@@ -148,15 +163,7 @@ KINDS: dict[str, Kind] = {
 @functools.cache
 def names(kind: str) -> tuple[str, ...]:
     """Return every name that a method file may use for ``kind``, sorted."""
-    of_kind = KINDS[kind]
-    members = vars(of_kind.namespace).items()
-    return tuple(
-        sorted(
-            name
-            for name, member in members
-            if not name.startswith("_") and of_kind.accepts(member) and name not in of_kind.refused
-        )
-    )
+    return tuple(sorted(KINDS[kind].members()))
 
 
 def resolve(kind: str, name: str) -> Callable[..., Any]:
@@ -171,7 +178,7 @@ def resolve(kind: str, name: str) -> Callable[..., Any]:
         raise FactoryError("RC201", f'"{name}" cannot be used: {of_kind.refused[full_name]}')
     if full_name not in names(kind):
         raise unknown_name(name, names(kind), of_kind.title, of_kind.plural)
-    found: Callable[..., Any] = getattr(of_kind.namespace, full_name)
+    found: Callable[..., Any] = of_kind.members()[full_name]
     return found
 
 
