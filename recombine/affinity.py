@@ -44,17 +44,21 @@ class Affinity:
         return (*scale, *self.neighbors.memory)
 
     def prepare(self, step: Step) -> None:
-        """Find the scale and the neighbours over the dataset, once."""
+        """Find the scale and the neighbours over the dataset, once; keep the points if they stay."""
         if self.is_precomputed:
             return
         wants_scale = self.is_global and self._squared_scale is None
         wants_neighbors = self.neighbors.is_wanting and not self.is_full
-        if wants_scale or wants_neighbors:
+        in_batches = self.is_full or not self.neighbors.over_dataset
+        wants_points = in_batches and self.neighbors.wants_points(step)
+        if wants_scale or wants_neighbors or wants_points:
             points = step.full_pass(self.neighbors.points)
             if wants_scale:
                 self._squared_scale = self._found_scale(points, step)
             if wants_neighbors:
                 self.neighbors.find(points)
+            if wants_points:
+                self.neighbors.keep(points)
 
     def weights(self, step: Step) -> Tensor:
         """Return W ``(B, B)`` of the batch, symmetric, in [0, 1] unless the dataset says otherwise, without gradient.
@@ -66,7 +70,7 @@ class Affinity:
             return symmetric(step.graph.within(step.index), self.self_loops)
         with torch.no_grad():
             if self.is_full:
-                squared = between(self.neighbors.points(step))
+                squared = between(self.neighbors.points_in(step))
                 return symmetric(gaussian(squared, self._scale(squared, step)), self.self_loops)
             squared, chosen = self.neighbors.edges(step)
             return symmetric(gaussian(squared, self._scale(squared, step)) * chosen, self.self_loops)

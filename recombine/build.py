@@ -241,9 +241,9 @@ def views_of(block: Dictionary[str, Any]) -> list[str]:
     """Return the views that a pattern's block makes it read."""
     entry = registry.patterns()[block["pattern"]]
     options = {key for key, _ in pattern_options(entry.subschema).values()}
-    found = [
-        visit.value
-        for visit in walk(dict(block), [entry.subschema])
-        if annotation(visit.parts, "x-ref") == "view" and visit.pointer.split("/")[1] in options
-    ]
+    found = []
+    for visit in walk(dict(block), [entry.subschema]):
+        if annotation(visit.parts, "x-ref") == "view" and visit.pointer.split("/")[1] in options:
+            found.append(visit.value)
+        found += annotation(visit.parts, "x-reads-views") or []
     return sorted(set(found))

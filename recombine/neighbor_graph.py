@@ -34,6 +34,7 @@ class NeighborGraph:
         self._search: str = options["search"]
         self._num_kept = max(self.num_neighbors, num_distances)
         self.found: Neighborhoods | None = None
+        self._points: Tensor | None = None
 
     @property
     def is_wanting(self) -> bool:
@@ -43,12 +44,23 @@ class NeighborGraph:
     @property
     def memory(self) -> tuple[int, ...]:
         """Where what was found lies: a recording of a step reads that memory."""
-        return tuple(tensor.data_ptr() for tensor in self.found.tensors) if self.found is not None else ()
+        points = (self._points,) if self._points is not None else ()
+        return tuple(tensor.data_ptr() for tensor in (*points, *(self.found.tensors if self.found is not None else ())))
 
     def prepare(self, step: Step) -> None:
-        """Look for neighbours in the dataset, once."""
+        """Look for neighbours in the dataset, once; where they are looked for in batches, keep what does not change."""
         if self.is_wanting:
             self.find(step.full_pass(self.points))
+        elif self.wants_points(step) and not self.over_dataset:
+            self.keep(step.full_pass(self.points))
+
+    def wants_points(self, step: Step) -> bool:
+        """Tell whether outputs that stay, of a mapping that the phase does not train, are still to be kept."""
+        return self.mapping is not None and self._points is None and step.is_frozen(self.mapping)
+
+    def keep(self, points: Tensor) -> None:
+        """Keep the points ``(N, D)`` of the dataset: :meth:`points_in` takes those of its batches from them."""
+        self._points = points
 
     def find(self, points: Tensor) -> None:
         """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are."""
@@ -60,11 +72,15 @@ class NeighborGraph:
             return forward.features(self.mapping).detach()
         return forward.view().flatten(1)
 
+    def points_in(self, step: Step) -> Tensor:
+        """Return the points ``(B, D)`` of a batch, without gradient."""
+        return self.points(step) if self._points is None else self._points[step.index]
+
     def edges(self, step: Step) -> tuple[Tensor, Tensor]:
         """Return squared distances ``(B, B)``, >= 0, of the edges at least, and whether j is a neighbour of i."""
         if self.found is not None:
             return self.found.within(step.index, self.num_neighbors)
-        return nearest_in_batch(self.points(step), self.num_neighbors)
+        return nearest_in_batch(self.points_in(step), self.num_neighbors)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was found."""

@@ -270,16 +270,17 @@ def build_phase(
         objectives,
         optimizers,
         plan_views(config, objectives, state.method, data),
-        _context(method_config.seed, data, state),
+        _context(method_config.seed, config, data, state),
         watch,
         StepRunner(state.method, optimizers, watch, recorder),
         state,
     )
 
 
-def _context(seed: int, data: Data, state: RunState) -> StepContext:
+def _context(seed: int, config: PhaseConfig, data: Data, state: RunState) -> StepContext:
     over_all = partial(full_pass, state.method, data)
-    return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph)
+    trained = frozenset(name for optimizer in config.optimizers for name in optimizer.trained_mapping_names)
+    return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph, trained)
 
 
 def _samples(forward: Forward) -> Tensor:

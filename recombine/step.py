@@ -197,6 +197,7 @@ class StepContext:
         full_pass: The way to see the whole dataset.
         centroids_changed: Tells whether the centroids were recalculated outside the optimizers.
         graph: What the dataset brings along as edges between its samples, or None.
+        trained: The names of the mappings that the phase trains; None: any may be.
     """
 
     seed: int
@@ -205,6 +206,7 @@ class StepContext:
     full_pass: FullPass
     centroids_changed: Callable[[], bool] = field(default=lambda: False)
     graph: "Graph | None" = None
+    trained: frozenset[str] | None = None
 
 
 class Step(Forward):
@@ -258,6 +260,11 @@ class Step(Forward):
                 f'dataset "Graph", or another source of the affinity'
             )
         return self._context.graph
+
+    def is_frozen(self, mapping: Mapping) -> bool:
+        """Tell whether the phase trains neither a mapping nor what feeds it: its outputs stay as they are."""
+        trained = self._context.trained
+        return trained is not None and trained.isdisjoint(link.name for link in mapping.chain())
 
     def full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
         """Return ``compute`` over the whole dataset, ``(N, ...)``.

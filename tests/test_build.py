@@ -395,6 +395,11 @@ def test_views_of_a_pattern_are_those_that_it_reads():
     assert views_of(block | {"batch_augmentation_name": "plain"}) == ["v", "w"]
 
 
+@pytest.mark.parametrize(("pattern", "part"), [("normalized_cut", "affinity"), ("siamese_contrastive", "neighbors")])
+def test_distances_are_measured_in_the_plain_view_whatever_view_is_trained(pattern, part):
+    assert views_of({"pattern": pattern, part: {}, "batch_augmentation_name": "v"}) == ["plain", "v"]
+
+
 # --- data ---------------------------------------------------------------------------------------------------------
 
 
