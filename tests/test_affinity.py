@@ -108,6 +108,34 @@ def test_features_of_a_mapping_carry_no_gradient():
     torch.testing.assert_close(weights, symmetric(gaussian(squared, scale) * chosen, True))
 
 
+@pytest.mark.parametrize("graph", ["full", "nearest_neighbors"])
+@pytest.mark.parametrize("scale", ["global", "local"])
+def test_features_that_stay_are_computed_once(graph, scale):
+    world = World()
+    options = {"source": "features", "mapping": world.mappings["encoder"], "graph": graph, "scale": scale}
+    live, _ = weights_of(world, **options)
+    affinity = Affinity({**DEFAULTS, **options})
+    affinity.prepare(world.step(INDEX, trained=["decoder"]))
+    with torch.no_grad():
+        for parameter in world.mappings["encoder"].parameters():
+            parameter.zero_()
+    torch.testing.assert_close(affinity.weights(world.step(INDEX, trained=["decoder"])), live)
+    assert len(affinity.memory) == (2 if scale == "global" else 1)
+
+
+@pytest.mark.parametrize("trained", ["encoder", "classifier"])
+def test_features_of_a_trained_mapping_move_with_it(trained):
+    """A classifier gets the encoder's features: its own change with either."""
+    world = World()
+    affinity = Affinity({**DEFAULTS, "source": "features", "mapping": world.mappings["classifier"], "graph": "full"})
+    affinity.prepare(world.step(INDEX, trained=[trained]))
+    before = affinity.weights(world.step(INDEX, trained=[trained]))
+    with torch.no_grad():
+        for parameter in world.mappings[trained].parameters():
+            parameter.mul_(2)
+    assert not torch.allclose(affinity.weights(world.step(INDEX, trained=[trained])), before)
+
+
 def test_what_was_found_is_found_once_and_survives():
     world = World()
     affinity = Affinity({**DEFAULTS, "neighborhood": "dataset"})

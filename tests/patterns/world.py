@@ -81,11 +81,13 @@ class World:
         arguments = pattern_arguments(entry.subschema, frozen(block), self.mappings)
         return entry.implementation()(**arguments)
 
-    def step(self, index=range(8), iteration=0, *, centroids_changed=False):
-        """Return a fresh step over the samples ``index``."""
+    def step(self, index=range(8), iteration=0, *, centroids_changed=False, trained=None):
+        """Return a fresh step over the samples ``index``, of a phase that trains some mappings; None: any."""
         index = torch.tensor(list(index))
         batch = Batch(index, {name: view[index] for name, view in self.views.items()})
-        context = StepContext(SEED, "data", torch.device("cpu"), self.full_pass, lambda: centroids_changed, self.graph)
+        trained = None if trained is None else frozenset(trained)
+        device = torch.device("cpu")
+        context = StepContext(SEED, "data", device, self.full_pass, lambda: centroids_changed, self.graph, trained)
         return Step(self.method, batch, Clock("phase", iteration, 0, 3), context)
 
     def losses(self, pattern, **options):
