@@ -56,7 +56,7 @@ class Affinity:
             if wants_scale:
                 self._squared_scale = self._found_scale(points, step)
             if wants_neighbors:
-                self.neighbors.find(points)
+                self.neighbors.find(points, step)
             if wants_points:
                 self.neighbors.keep(points)
 

@@ -26,6 +26,7 @@ from recombine.job import Job
 from recombine.keeper import FileKeeper, SavingOptions
 from recombine.logs import Emit, Log, LogOptions
 from recombine.loop import Run, run_method
+from recombine.neighbor_cache import NeighborCache
 from recombine.result_files import RESULT
 from recombine.results import Result, Status, read_result, write_result
 from recombine.run_folder import (
@@ -140,7 +141,8 @@ class _Attempt:
                 self.log(refusal)
             if checkpoints.refused and keeper.origin is None:
                 self.log("No checkpoint can be used: the run starts from the beginning")
-            error = _run(Run(job.config, job.samples, self.engine, callbacks, path, keeper), path)
+            neighbors = NeighborCache(log_dir / SHARED if self.options.shares_phases else None, self.log)
+            error = _run(Run(job.config, job.samples, self.engine, callbacks, path, keeper, neighbors), path)
             result, error = self._ended(collector, keeper, callbacks, error)
             if error is None and interruption.number is not None:
                 # A signal that came too late for this run still ends the batch.

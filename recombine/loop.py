@@ -15,6 +15,7 @@ from recombine.datasets.base import Samples
 from recombine.engines.base import Engine
 from recombine.evaluate import evaluate
 from recombine.keeper import Keeper
+from recombine.neighbor_cache import IN_MEMORY, NeighborCache
 from recombine.objective import LossValue
 from recombine.oracle import oracle_reasons
 from recombine.phase import Phase, build_phase, enter_phase, longest, training_data
@@ -37,6 +38,7 @@ class Run:
         callbacks: Who is told what happens.
         folder: The run's folder.
         keeper: Keeps the state, and knows where a run goes on.
+        neighbors: Finds nearest neighbours, or knows them from before.
     """
 
     config: MethodConfig
@@ -45,6 +47,7 @@ class Run:
     callbacks: Sequence[Callback]
     folder: Path
     keeper: Keeper = field(default_factory=Keeper)
+    neighbors: NeighborCache = IN_MEMORY
 
 
 def run_method(run: Run) -> list[Scored]:
@@ -134,11 +137,10 @@ def begin_phase(
 ) -> tuple[Phase, PhaseView]:
     """Enter a phase, or go on with it where a checkpoint stands within."""
     is_under_way, recorder = state.place.in_phase, run.engine.recorder()
+    begin_at = build_phase if is_under_way else enter_phase
+    phase = begin_at(run.config, config, data, state, recorder, run.neighbors)
     if is_under_way:
-        phase = build_phase(run.config, config, data, state, recorder)
         run.keeper.restore_phase(phase)
-    else:
-        phase = enter_phase(run.config, config, data, state, recorder)
     view = phase.view(dataset)
     for callback in run.callbacks:
         begin = callback.phase_resumed if is_under_way else callback.phase_started

@@ -116,6 +116,14 @@ class NeighborCache:
         return [] if self._folder is None else sorted(self._folder.glob(f"neighbours_{key}_*.npz"))
 
 
+def _nowhere(line: str) -> None:
+    """Take what a cache without files never says."""
+
+
+#: Remembers for the process, and leaves no files.
+IN_MEMORY = NeighborCache(None, _nowhere)
+
+
 class _BrokenFileError(Exception):
     """A file holds no neighbours; the text says why."""
 

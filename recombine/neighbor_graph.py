@@ -9,7 +9,7 @@ from torch import Tensor
 from recombine.distances import squared_distances
 from recombine.graph import Neighborhoods
 from recombine.mapping import Mapping
-from recombine.neighbor_cache import NeighborCache
+from recombine.neighbor_cache import IN_MEMORY, NeighborCache
 from recombine.neighbors import Search
 from recombine.step import Forward, Step
 
@@ -50,7 +50,7 @@ class NeighborGraph:
     def prepare(self, step: Step) -> None:
         """Look for neighbours in the dataset, once; where they are looked for in batches, keep what does not change."""
         if self.is_wanting:
-            self.find(step.full_pass(self.points))
+            self.find(step.full_pass(self.points), step)
         elif self.wants_points(step) and not self.over_dataset:
             self.keep(step.full_pass(self.points))
 
@@ -62,9 +62,13 @@ class NeighborGraph:
         """Keep the points ``(N, D)`` of the dataset: :meth:`points_in` takes those of its batches from them."""
         self._points = points
 
-    def find(self, points: Tensor) -> None:
-        """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are."""
-        self.found = neighborhoods_of(points, min(self._num_kept, len(points) - 1), self._search)
+    def find(self, points: Tensor, step: Step) -> None:
+        """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are.
+
+        Files keep those of samples alone: features are seldom the same again.
+        """
+        cache = step.neighbor_cache if self.mapping is None else IN_MEMORY
+        self.found = neighborhoods_of(points, min(self._num_kept, len(points) - 1), self._search, cache)
 
     def points(self, forward: Forward) -> Tensor:
         """Return what distances are measured between, ``(B, D)``, without gradient."""
@@ -91,25 +95,24 @@ class NeighborGraph:
         self.found = Neighborhoods(*state["found"]) if state["found"] is not None else None
 
 
-def neighborhoods_of(points: Tensor, num_neighbors: int, search: str) -> Neighborhoods:
-    """Find the nearest neighbours of points among themselves; the process remembers what it found last.
+def neighborhoods_of(
+    points: Tensor, num_neighbors: int, search: str, cache: NeighborCache = IN_MEMORY
+) -> Neighborhoods:
+    """Find the nearest neighbours of points among themselves, or take those that were found before.
 
     Args:
         points: Points ``(N, D)``.
         num_neighbors: k, from 1 to N - 1.
         search: ``exact`` or ``approximate``.
+        cache: What remembers them; the default does for the process.
 
     Raises:
         DataError: Some point is NaN or infinite.
         UsageError: The search is approximate, and its library is not installed.
     """
     wanted = Search(num_neighbors, "approximate" if search == _APPROXIMATE else "exact", _SEED)
-    found = NeighborCache(None, _nowhere).nearest(points.float(), wanted)
+    found = cache.nearest(points.float(), wanted)
     return Neighborhoods(found.indices.to(points.device), found.distances.to(points.device))
-
-
-def _nowhere(line: str) -> None:
-    """Take what a cache without files never says."""
 
 
 def between(points: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from recombine.evaluate import evaluate_by, features, full_pass
 from recombine.held_out import validate
 from recombine.mapping import Mapping
 from recombine.metrics import clustering_accuracy
+from recombine.neighbor_cache import IN_MEMORY, NeighborCache
 from recombine.neighbor_graph import neighborhoods_of
 from recombine.objective import DivergenceWatch, Objective
 from recombine.optim import LOSS, LossKey, OptimizerSet
@@ -102,7 +103,9 @@ class Phase:
         whole = partial(full_pass, self.state.method, self.data)
         points = whole(_samples) if name is None else self.features_of(self.state.method.mappings[name])
         trained = points[self.data.trained.to(points.device)]
-        self.data.place_neighbors(neighborhoods_of(trained, sampling["num_neighbors"], sampling["search"]).indices)
+        cache = self.context.neighbors if name is None else IN_MEMORY
+        found = neighborhoods_of(trained, sampling["num_neighbors"], sampling["search"], cache)
+        self.data.place_neighbors(found.indices)
 
     def update_centroids(self) -> None:
         """Recalculate the centroids if this iteration is due for it, and tell the patterns."""
@@ -237,7 +240,12 @@ def training_data(config: PhaseConfig, data: Data) -> Data:
 
 
 def enter_phase(
-    method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState, recorder: Recorder | None = None
+    method_config: MethodConfig,
+    config: PhaseConfig,
+    data: Data,
+    state: RunState,
+    recorder: Recorder | None = None,
+    neighbors: NeighborCache = IN_MEMORY,
 ) -> Phase:
     """Load parameters, build the phase, place the centroids, and set the clock to the start of the phase.
 
@@ -247,18 +255,24 @@ def enter_phase(
         data: The dataset as :func:`training_data` returns it.
         state: The changing part of the run.
         recorder: Records steps, or None where the device cannot.
+        neighbors: Finds nearest neighbours, or knows them from before.
     """
     for block in config.load_mapping_parameters:
         load_parameters(state.method.mappings[block["mapping_name"]], method_config.folder / block["path_to_file"])
     state.enter_phase(Clock(config.name, 0, 0, data.batches_per_epoch))
-    phase = build_phase(method_config, config, data, state, recorder)
+    phase = build_phase(method_config, config, data, state, recorder, neighbors)
     phase.place_centroids()
     phase.find_neighbors()
     return phase
 
 
 def build_phase(
-    method_config: MethodConfig, config: PhaseConfig, data: Data, state: RunState, recorder: Recorder | None = None
+    method_config: MethodConfig,
+    config: PhaseConfig,
+    data: Data,
+    state: RunState,
+    recorder: Recorder | None = None,
+    neighbors: NeighborCache = IN_MEMORY,
 ) -> Phase:
     """Build a phase around a state that has entered it; for the arguments see :func:`enter_phase`."""
     objectives = build_objectives(config, state.method)
@@ -270,17 +284,19 @@ def build_phase(
         objectives,
         optimizers,
         plan_views(config, objectives, state.method, data),
-        _context(method_config.seed, config, data, state),
+        _context(method_config.seed, config, data, state, neighbors),
         watch,
         StepRunner(state.method, optimizers, watch, recorder),
         state,
     )
 
 
-def _context(seed: int, config: PhaseConfig, data: Data, state: RunState) -> StepContext:
+def _context(seed: int, config: PhaseConfig, data: Data, state: RunState, neighbors: NeighborCache) -> StepContext:
     over_all = partial(full_pass, state.method, data)
     trained = frozenset(name for optimizer in config.optimizers for name in optimizer.trained_mapping_names)
-    return StepContext(seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph, trained)
+    return StepContext(
+        seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph, trained, neighbors
+    )
 
 
 def _samples(forward: Forward) -> Tensor:

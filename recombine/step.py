@@ -12,6 +12,7 @@ from torch import Tensor
 from recombine.clock import Clock
 from recombine.errors import DataError
 from recombine.mapping import LayerPlace, Mapping, Switch
+from recombine.neighbor_cache import IN_MEMORY, NeighborCache
 from recombine.randomness import generator, seed_global
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ class StepContext:
         centroids_changed: Tells whether the centroids were recalculated outside the optimizers.
         graph: What the dataset brings along as edges between its samples, or None.
         trained: The names of the mappings that the phase trains; None: any may be.
+        neighbors: Finds nearest neighbours, or knows them from before.
     """
 
     seed: int
@@ -207,6 +209,7 @@ class StepContext:
     centroids_changed: Callable[[], bool] = field(default=lambda: False)
     graph: "Graph | None" = None
     trained: frozenset[str] | None = None
+    neighbors: NeighborCache = IN_MEMORY
 
 
 class Step(Forward):
@@ -265,6 +268,11 @@ class Step(Forward):
         """Tell whether the phase trains neither a mapping nor what feeds it: its outputs stay as they are."""
         trained = self._context.trained
         return trained is not None and trained.isdisjoint(link.name for link in mapping.chain())
+
+    @property
+    def neighbor_cache(self) -> NeighborCache:
+        """What finds nearest neighbours among samples as the dataset has them, or knows them from before."""
+        return self._context.neighbors
 
     def full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
         """Return ``compute`` over the whole dataset, ``(N, ...)``.

@@ -1,17 +1,23 @@
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from filelock import FileLock
 
 from recombine import neighbor_cache as module
 from recombine.checked_files import checksum
+from recombine.cli import main
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
 from recombine.neighbor_cache import NeighborCache
 from recombine.neighbors import Neighbors, Search, nearest_neighbors
+
+CONFIGURATIONS = Path(__file__).resolve().parent.parent / "configurations"
 
 
 @pytest.fixture(autouse=True)
@@ -222,3 +228,27 @@ def test_who_waits_too_long_searches_itself(searches, said, tmp_path, monkeypatc
     with FileLock(tmp_path / f".neighbours_{key}.lock"):
         assert isinstance(cache.nearest(values(), exact(3)), Neighbors)
     assert len(searches) == 1
+
+
+def test_a_run_leaves_the_neighbours_of_samples_to_others(tmp_path, monkeypatch):
+    """And those of features to nobody: another run has other networks."""
+    sizes = []
+
+    def noted(samples, *rest, **options):
+        sizes.append(len(samples))
+        return nearest_neighbors(samples, *rest, **options)
+
+    monkeypatch.setattr(module, "nearest_neighbors", noted)
+    method = json.loads((CONFIGURATIONS / "cnc" / "digits.json").read_text(encoding="utf-8"))
+    features = {"source": "features", "mapping_name": "siamese", "neighborhood": "dataset"}
+    method["phases"][1]["design_patterns"][0]["affinity"] = features
+    for phase in method["phases"]:
+        phase["exit_criteria"] = {"iterations": 1}
+    file = tmp_path / "method.json"
+    file.write_text(json.dumps(method), encoding="utf-8")
+    for seed in ("0", "1"):
+        options = ["--device", "cpu", "--log-dir", str(tmp_path), "--seed", seed]
+        assert CliRunner().invoke(main, ["run", str(file), *options]).exit_code == 0
+        forget()
+    assert sizes.count(1797) == 3, f"samples once, features twice, beside trials on fewer: {sizes}"
+    assert len(list((tmp_path / "shared").glob("neighbours_*.npz"))) == 1
