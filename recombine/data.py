@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,19 +169,15 @@ class Data:
         other._order, other._ahead = None, {}
         return other
 
-    def place_neighbors(self, found: Tensor) -> None:
-        """Set :attr:`neighbors`.
-
-        Args:
-            found: For each of the samples that are trained on, the places of its neighbours among those ``(N - H, k)``.
-        """
-        self.neighbors = torch.zeros((self.num_samples, found.shape[1]), dtype=torch.int64)
-        self.neighbors[self.trained] = self.trained[found.cpu()]
-
     @property
     def trained(self) -> Tensor:
         """Positions of the samples that training batches hold, ascending, ``(N - H,)``, int64, on the CPU."""
         return self._trained if self._trained is not None else torch.arange(self.num_samples)
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The positions of samples that train and, if there are any, of those held out: no neighbours across."""
+        return (self.trained, self.held_out.sort().values) if len(self.held_out) else (self.trained,)
 
     def start_workers(self) -> tuple[SlowView, ...]:
         """Start the processes for the views that run sample by sample, and return what these cost.
@@ -252,15 +248,27 @@ class Data:
             ahead = self._begun(following, {}) if self._workers.count and len(following.index) > 0 else {}
             yield batch
 
-    def excerpts(self, index: Tensor, batch_size: int, views: Collection[str] = (PLAIN_VIEW,)) -> Iterator[Batch]:
-        """Yield the samples at ``index (S,)``, on the CPU, once in this order, in the named views.
+    def excerpts(self, parts: Iterable[Tensor], views: Collection[str] = (PLAIN_VIEW,)) -> Iterator[Batch]:
+        """Yield the samples at each of ``parts (B,)``, on the CPU, as a batch in the named views.
 
-        Views with random transforms get parameters that are the same in every pass over the same samples.
+        Views with random transforms get parameters that are the same in every pass over the same parts.
         """
-        for start in range(0, len(index), batch_size):
-            part = index[start : start + batch_size].to(self.device)
-            request = _Request(part, {view: (self.name, "excerpts", view, start) for view in sorted(views)})
+        start = 0
+        for part in parts:
+            keys = {view: (self.name, "excerpts", view, start) for view in sorted(views)}
+            request = _Request(part.to(self.device), keys)
             yield self._batch(request, self._begun(request, {}))
+            start += len(part)
+
+    def held_out_parts(self) -> Iterator[Tensor]:
+        """Yield which samples make each batch of those held out: every sample once, or once as a seed."""
+        size = min(self.options.batch_size, len(self.held_out))
+        for start in range(0, len(self.held_out), self._pace):
+            if self._neighbors_per_seed:
+                draws = generator(self.options.seed, "neighbors", self.name, "held out", start)
+                yield self._neighborhoods(self.held_out.roll(-start)[:size], draws)
+            else:
+                yield self.held_out[start : start + size]
 
     def _epoch_order(self, phase: str, epoch: int) -> Tensor:
         """Return the order in which an epoch visits the samples it trains on; that of the current one is remembered."""
@@ -295,7 +303,7 @@ class Data:
     def _neighborhoods(self, ahead: Tensor, draws: torch.Generator) -> Tensor:
         if self.neighbors is None:
             raise RuntimeError("batches are made by neighbourhoods, which were not found")
-        return neighborhoods(ahead, self.options.batch_size, self.neighbors, self._neighbors_per_seed, draws)
+        return neighborhoods(ahead, len(ahead), self.neighbors, self._neighbors_per_seed, draws)
 
     def _evaluation_request(self, start: int, batch_size: int) -> _Request:
         index = torch.arange(start, max(start, min(start + batch_size, self.num_samples)), device=self.device)

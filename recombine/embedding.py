@@ -38,7 +38,7 @@ def embed(method: Method, data: Data) -> Embedding:
     """
     with evaluation_mode(method), global_generator(data.options.seed, "embedding", data.name):
         positions = _positions(method, data)
-        parts = [_part(method, batch) for batch in data.excerpts(positions, batch_size(data))]
+        parts = [_part(method, batch) for batch in data.excerpts(torch.split(positions, batch_size(data)))]
     features, clusters = zip(*parts, strict=True)
     known = [part for part in clusters if part is not None]
     return Embedding(positions, torch.cat(features), torch.cat(known) if known else None)
@@ -46,7 +46,7 @@ def embed(method: Method, data: Data) -> Embedding:
 
 def _positions(method: Method, data: Data) -> Tensor:
     """Return which samples to look at, ``(S,)``; the features of one tell how many there is room for."""
-    (first,) = data.excerpts(torch.zeros(1, dtype=torch.int64), 1)
+    (first,) = data.excerpts([torch.zeros(1, dtype=torch.int64)])
     num_features = Forward(method, first).features(method.extractor).shape[1]
     size = min(SAMPLE_SIZE, max(1, MOST_NUMBERS // max(1, num_features)))
     return sample_positions(data.num_samples, data.options.seed, data.name, size)

@@ -12,7 +12,7 @@ class Neighborhoods:
     """The k nearest neighbours of every sample of a dataset.
 
     Attributes:
-        indices: For each sample the positions of its neighbours ``(N, k)``, int64; none is its own.
+        indices: For each sample the positions of its neighbours ``(N, k)``, int64; its own where it has none.
         distances: The Euclidean distances to them ``(N, k)``, ascending, >= 0.
     """
 
@@ -37,7 +37,8 @@ class Neighborhoods:
         places = torch.full((len(self.indices),), -1, device=index.device)
         places[index] = torch.arange(len(index), device=index.device)
         columns = places[self.indices[index, :num_neighbors]]
-        inside = columns >= 0
+        own = torch.arange(len(index), device=index.device)[:, None]
+        inside = (columns >= 0) & (columns != own)
         # What lies outside goes to a column of its own, which is cut off: shapes are the same for every batch.
         columns = torch.where(inside, columns, len(index))
         squared = self.distances[index, :num_neighbors].square()

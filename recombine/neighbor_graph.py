@@ -1,6 +1,7 @@
 """Which samples of a batch are neighbours: looked for in the batch, or in the whole dataset when a phase begins."""
 
 from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,12 +64,12 @@ class NeighborGraph:
         self._points = points
 
     def find(self, points: Tensor, step: Step) -> None:
-        """Look for the neighbours of all points ``(N, D)``; in a small dataset, all others are.
+        """Look for the neighbours of all points ``(N, D)`` among those that train, or among those that are held out.
 
         Files keep those of samples alone: features are seldom the same again.
         """
         cache = step.neighbor_cache if self.mapping is None else IN_MEMORY
-        self.found = neighborhoods_of(points, min(self._num_kept, len(points) - 1), self._search, cache)
+        self.found = neighborhoods_of(points, step.parts, self._num_kept, self._search, cache)
 
     def points(self, forward: Forward) -> Tensor:
         """Return what distances are measured between, ``(B, D)``, without gradient."""
@@ -96,13 +97,15 @@ class NeighborGraph:
 
 
 def neighborhoods_of(
-    points: Tensor, num_neighbors: int, search: str, cache: NeighborCache = IN_MEMORY
+    points: Tensor, parts: Sequence[Tensor], num_neighbors: int, search: str, cache: NeighborCache = IN_MEMORY
 ) -> Neighborhoods:
-    """Find the nearest neighbours of points among themselves, or take those that were found before.
+    """Find the nearest neighbours of points among those of their own part, or take those that were found before.
 
     Args:
         points: Points ``(N, D)``.
-        num_neighbors: k, from 1 to N - 1.
+        parts: The positions that make each part, together all; (): there is only one.
+        num_neighbors: k, at least 1. In a part of fewer others, the last of these stands in all further places, and a
+            point that is alone in its own.
         search: ``exact`` or ``approximate``.
         cache: What remembers them; the default does for the process.
 
@@ -110,9 +113,19 @@ def neighborhoods_of(
         DataError: Some point is NaN or infinite.
         UsageError: The search is approximate, and its library is not installed.
     """
-    wanted = Search(num_neighbors, "approximate" if search == _APPROXIMATE else "exact", _SEED)
-    found = cache.nearest(points.float(), wanted)
-    return Neighborhoods(found.indices.to(points.device), found.distances.to(points.device))
+    device = points.device
+    indices = torch.arange(len(points), device=device)[:, None].repeat(1, num_neighbors)
+    distances = torch.zeros(len(points), num_neighbors, device=device)
+    for part in parts or [torch.arange(len(points))]:
+        here = part.to(device)
+        count = min(num_neighbors, len(here) - 1)
+        if count > 0:
+            wanted = Search(count, "approximate" if search == _APPROXIMATE else "exact", _SEED)
+            found = cache.nearest(points[here].float(), wanted)
+            columns = torch.arange(num_neighbors).clamp_max(count - 1)
+            indices[here] = here[found.indices[:, columns].to(device)]
+            distances[here] = found.distances[:, columns].to(device)
+    return Neighborhoods(indices, distances)
 
 
 def between(points: Tensor) -> Tensor:

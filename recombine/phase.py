@@ -102,10 +102,9 @@ class Phase:
         name = sampling.get("mapping_name")
         whole = partial(full_pass, self.state.method, self.data)
         points = whole(_samples) if name is None else self.features_of(self.state.method.mappings[name])
-        trained = points[self.data.trained.to(points.device)]
         cache = self.context.neighbors if name is None else IN_MEMORY
-        found = neighborhoods_of(trained, sampling["num_neighbors"], sampling["search"], cache)
-        self.data.place_neighbors(found.indices)
+        found = neighborhoods_of(points, self.data.parts, sampling["num_neighbors"], sampling["search"], cache)
+        self.data.neighbors = found.indices.cpu()
 
     def update_centroids(self) -> None:
         """Recalculate the centroids if this iteration is due for it, and tell the patterns."""
@@ -295,7 +294,15 @@ def _context(seed: int, config: PhaseConfig, data: Data, state: RunState, neighb
     over_all = partial(full_pass, state.method, data)
     trained = frozenset(name for optimizer in config.optimizers for name in optimizer.trained_mapping_names)
     return StepContext(
-        seed, data.name, data.device, over_all, lambda: state.centroids_changed, data.graph, trained, neighbors
+        seed,
+        data.name,
+        data.device,
+        over_all,
+        lambda: state.centroids_changed,
+        data.graph,
+        trained,
+        neighbors,
+        data.parts,
     )
 
 

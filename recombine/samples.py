@@ -13,4 +13,4 @@ from recombine.step import PLAIN_VIEW
 def plain_view(data: Data, positions: NDArray[np.int64]) -> Tensor:
     """Return samples at ``positions (S,)`` of a dataset as networks get them, ``(S, ...)``, on the CPU."""
     index = torch.from_numpy(positions)
-    return torch.cat([batch.views[PLAIN_VIEW].cpu() for batch in data.excerpts(index, batch_size(data))])
+    return torch.cat([batch.views[PLAIN_VIEW].cpu() for batch in data.excerpts(torch.split(index, batch_size(data)))])

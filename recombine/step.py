@@ -200,6 +200,7 @@ class StepContext:
         graph: What the dataset brings along as edges between its samples, or None.
         trained: The names of the mappings that the phase trains; None: any may be.
         neighbors: Finds nearest neighbours, or knows them from before.
+        parts: The positions of the samples that train and of those that are held out; (): all train.
     """
 
     seed: int
@@ -210,6 +211,7 @@ class StepContext:
     graph: "Graph | None" = None
     trained: frozenset[str] | None = None
     neighbors: NeighborCache = IN_MEMORY
+    parts: tuple[Tensor, ...] = ()
 
 
 class Step(Forward):
@@ -273,6 +275,11 @@ class Step(Forward):
     def neighbor_cache(self) -> NeighborCache:
         """What finds nearest neighbours among samples as the dataset has them, or knows them from before."""
         return self._context.neighbors
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The positions of the samples that train and of those that are held out; (): all train."""
+        return self._context.parts
 
     def full_pass(self, compute: Callable[[Forward], Tensor]) -> Tensor:
         """Return ``compute`` over the whole dataset, ``(N, ...)``.

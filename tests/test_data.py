@@ -319,7 +319,7 @@ def test_excerpts_have_the_same_views_each_time(workers: int) -> None:
     data.start_workers()
     try:
         index = torch.tensor([7, 3, 11, 0, 22, 5])
-        first, again = ([*data.excerpts(index, 4, {"a", "b", "slow"})] for _ in range(2))
+        first, again = ([*data.excerpts(torch.split(index, 4), {"a", "b", "slow"})] for _ in range(2))
     finally:
         data.close()
     assert [batch.index.tolist() for batch in first] == [[7, 3, 11, 0], [22, 5]]

@@ -43,7 +43,7 @@ def test_duplicates_are_neighbours_and_never_their_own():
 
 
 def test_edges_over_the_dataset_within_a_batch():
-    found = neighborhoods_of(POINTS, 4, "exact")
+    found = neighborhoods_of(POINTS, (), 4, "exact")
     assert found.indices.tolist() == by_hand(POINTS, 4)
     index = torch.tensor([7, 2, 9, 0])
     for count in (2, 4):
@@ -58,6 +58,19 @@ def test_edges_over_the_dataset_within_a_batch():
                     )
     assert found.squared_distance(index, 2).tolist() == found.distances[index, 1].square().tolist()
     assert found.squared_distance(index, 9).tolist() == found.distances[index, 3].square().tolist()
+
+
+def test_there_are_no_neighbours_across_parts():
+    parts = (torch.tensor([1, 3, 4, 6, 7, 8, 10]), torch.tensor([0, 2, 5, 9]), torch.tensor([11]))
+    found = neighborhoods_of(POINTS, parts, 4, "exact")
+    for part in parts:
+        for place, position in enumerate(part.tolist()):
+            own = [part[j].item() for j in by_hand(POINTS[part], 4)[place]]
+            padded = own + own[-1:] * (4 - len(own)) if own else [position] * 4
+            assert found.indices[position].tolist() == padded
+    _, chosen = found.within(torch.tensor([11, 0, 2, 5, 9]), 4)
+    assert chosen[0].tolist() == [False] * 5, "nobody's neighbour, not even its own"
+    assert (chosen.sum(1)[1:] == 3).all()
 
 
 def test_a_graph_within_a_batch():

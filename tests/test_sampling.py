@@ -8,6 +8,7 @@ import torch
 import recombine
 from recombine.build import build_data
 from recombine.load import load_dict
+from recombine.neighbor_graph import neighborhoods_of
 from recombine.phase import training_data
 from recombine.sampling import neighborhoods, num_seeds
 from tests.methods import found_with_data, small
@@ -74,7 +75,7 @@ def nearest(points, k):
 
 def test_an_epoch_has_each_sample_once_as_a_seed():
     data, points = data_of(SAMPLING)
-    data.place_neighbors(nearest(points, 3))
+    data.neighbors = nearest(points, 3)
     seeds = num_seeds(data.options.batch_size, 2)
     assert data.batches_per_epoch == len(points) // seeds
     for epoch in range(2):
@@ -88,7 +89,7 @@ def test_an_epoch_has_each_sample_once_as_a_seed():
 
 def test_batches_are_a_function_of_the_iteration():
     data, points = data_of(SAMPLING)
-    data.place_neighbors(nearest(points, 3))
+    data.neighbors = nearest(points, 3)
     first = [data.training_batch("phase", iteration, ["plain"]).index for iteration in range(7)]
     again = [data.training_batch("phase", iteration, ["plain"]).index for iteration in reversed(range(7))]
     assert all(torch.equal(one, other) for one, other in zip(first, reversed(again), strict=True))
@@ -96,12 +97,24 @@ def test_batches_are_a_function_of_the_iteration():
 
 def test_held_out_samples_are_nobodys_neighbours():
     data, points = data_of(SAMPLING, validation={"fraction": 0.3})
-    data.place_neighbors(nearest(points[data.trained], 3))
+    data.neighbors = neighborhoods_of(points, data.parts, 3, "exact").indices
     held_out = set(data.held_out.tolist())
     assert held_out
     assert held_out.isdisjoint(data.neighbors[data.trained].flatten().tolist())
     for iteration in range(2 * data.batches_per_epoch):
         assert held_out.isdisjoint(data.training_batch("phase", iteration, ["plain"]).index.tolist())
+
+
+def test_held_out_samples_come_with_their_neighbours_among_themselves():
+    data, points = data_of(SAMPLING, validation={"fraction": 0.3})
+    data.neighbors = neighborhoods_of(points, data.parts, 3, "exact").indices
+    batches = [part.tolist() for part in data.held_out_parts()]
+    held_out, size = data.held_out.tolist(), min(data.options.batch_size, len(data.held_out))
+    assert all(len(set(batch)) == len(batch) == size for batch in batches)
+    assert {position for batch in batches for position in batch} == set(held_out)
+    seeds = num_seeds(data.options.batch_size, 2)
+    assert [position for batch in batches for position in batch[:seeds]][: len(held_out)] == held_out
+    assert [part.tolist() for part in data.held_out_parts()] == batches
 
 
 @pytest.mark.parametrize("source", [{}, {"source": "features", "mapping_name": "encoder"}])
