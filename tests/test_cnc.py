@@ -26,13 +26,13 @@ def test_two_triangles_are_cut_where_it_costs_least(tmp_path, seed):
 
 def test_digits_are_cut_along_what_a_siamese_network_learned(tmp_path):
     method = json.loads((FOLDER / "digits.json").read_text(encoding="utf-8"))
-    for phase, iterations in zip(method["phases"], (300, 100, 500, 100), strict=True):
+    for phase, iterations in zip(method["phases"], (300, 60, 400, 60), strict=True):
         phase["exit_criteria"] = {"iterations": iterations}
-        phase["design_patterns"][0]["loss_report_interval"] = 100
+        phase["design_patterns"][0]["loss_report_interval"] = 50
         phase.pop("performance_evaluation_interval", None)
     result = recombine.run(method, device="cpu", log_dir=tmp_path)
     found = losses(result, "normalized_cut.normalized_cut")
-    assert found[-1] < 0.7 * found[0]
+    assert found[-1] < found[0] - 0.5
     assert result.datasets["Digits"].scores.nmi > 0.6
 
 
@@ -40,7 +40,7 @@ def test_digits_are_cut_along_what_a_siamese_network_learned(tmp_path):
 def test_recombinations_lower_the_cut(tmp_path, name):
     method = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     for phase in method["phases"]:
-        phase["exit_criteria"] = {"iterations": 150}
+        phase["exit_criteria"] = {"iterations": 100}
         phase.pop("performance_evaluation_interval", None)
         for block in phase["design_patterns"]:
             block["loss_report_interval"] = 50
