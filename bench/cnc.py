@@ -1,12 +1,13 @@
 """Measure clustering by normalised cuts (Nazi et al. 2019) for the tables of results.
 
     python -m bench.cnc mnist --data-root DIR --log-dir DIR [--seeds 0 1 2] [--precision bfloat16]
+    python -m bench.cnc choices --data-root DIR --log-dir DIR
     python -m bench.cnc spectral --data-root DIR --log-dir DIR
     python -m bench.cnc recombinations [--seeds 0 1 2 3 4]
     python -m bench.cnc record LOG_DIR ...
 
 ``mnist`` trains the siamese network of ``configurations/cnc/mnist_local_scaling.json`` once, with the first seed, and
-cuts with every seed. ``spectral`` takes 5,000 of MNIST's training samples and the graph of those siamese features, and
+cuts with every seed. ``choices`` cuts by other graphs, with and without edges to themselves and noise. ``spectral`` takes 5,000 of MNIST's training samples and the graph of those siamese features, and
 cuts it by scikit-learn's spectral clustering and by the first seed's network. ``recombinations`` runs the methods on
 digits, beside the same ones without normalised cuts. ``record`` keeps finished runs of the other configurations of the
 folder. Each writes its part of ``bench/results/cnc.json``; ``bench/write_results.py`` makes the tables.
@@ -43,6 +44,8 @@ _FOLDER = common.ROOT / "configurations" / "cnc"
 _FILE, _METHOD, _PARAMETERS = "cnc.json", "mnist_local_scaling.json", "siamese.pt"
 _SUBSET, _NEIGHBORS, _SCALE_NEIGHBOR = 5_000, 10, 4
 _ASSIGNING = ("kmeans", "cluster_qr")
+_FEATURES = {"source": "features", "mapping_name": "siamese"}
+_GRAPHS: dict[str, dict[str, Any]] = {"2 nearest neighbours": {"num_neighbors": 2}, "full": {"graph": "full"}}
 _RECORDED = ("cnc_fashion_mnist", "cnc_mnist", "cnc_digits")
 
 Labels = NDArray[Any]
@@ -52,7 +55,13 @@ Graph = Any  # a scipy.sparse.csr_matrix, which has no types
 def main() -> None:
     """Measure or read, and write."""
     arguments = _arguments()
-    found = {"mnist": _mnist, "spectral": _spectral, "recombinations": _recombinations, "record": _recorded}
+    found = {
+        "mnist": _mnist,
+        "choices": _choices,
+        "spectral": _spectral,
+        "recombinations": _recombinations,
+        "record": _recorded,
+    }
     part = found[arguments.command](arguments)
     common.write(_FILE, {**(common.read(_FILE) or {}), arguments.command: part})
 
@@ -60,7 +69,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("mnist", "spectral"):
+    for name in ("mnist", "choices", "spectral"):
         command = commands.add_parser(name)
         command.add_argument("--data-root", type=Path, default=os.environ.get("RECOMBINE_DATA_ROOT"))
         command.add_argument("--log-dir", type=Path, required=True, help="keeps the runs, and the siamese network")
@@ -88,6 +97,24 @@ def _mnist(arguments: argparse.Namespace) -> dict[str, Any]:
         "siamese": {"seed": arguments.seeds[0], "minutes": _minutes(arguments.log_dir)},
         "runs": [_run(again, folder, arguments, seed) for seed in arguments.seeds],
     }
+
+
+def _choices(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Cut by other graphs, with the siamese network that ``mnist`` left."""
+    method, rows = _method(_METHOD), []
+    method["precision"] = arguments.precision
+    phase = method["phases"][2]
+    phase["load_mapping_parameters"] = [{"mapping_name": "siamese", "path_to_file": _PARAMETERS}]
+    method |= {"name": "cnc_choices", "phases": [phase]}
+    for words, graph in _GRAPHS.items():
+        for loops, noise in ((True, True), (True, False), (False, True), (False, False)):
+            (block,) = phase["design_patterns"]
+            block["affinity"] = {**_FEATURES, **graph, "self_loops": loops}
+            block["gumbel_noise"] = noise
+            found = _run(method, arguments.log_dir / "methods", arguments, arguments.seeds[0])
+            place = {"graph": words, "self_loops": loops, "gumbel_noise": noise}
+            rows.append({**place, "iterations": phase["exit_criteria"]["iterations"], **found})
+    return rows
 
 
 def _minutes(logs: Path) -> float:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bench import common, write_dcjc
+from bench import common, write_cnc, write_dcjc
 
 _HEAD = """# Results
 
@@ -24,7 +24,7 @@ _PUBLISHED = {"MNIST-Test": (0.978, 0.944, 0.952), "FashionMNIST-Test": (0.583, 
 def main() -> None:
     """Write the page."""
     sections = [_HEAD, *_quickstart(), *_recombination(), *_long_runs(), *_scan()]
-    sections += [*write_dcjc.section(table), *_real_data()]
+    sections += [*write_dcjc.section(table), *write_cnc.section(table), *_real_data()]
     (common.ROOT / "docs" / "results.md").write_text("\n".join(sections), encoding="utf-8")
 
 

@@ -20,6 +20,7 @@ is that of a float32 product of 2048 x 2048 matrices, measured beside the rest.
 """
 _DEVICES = ("", "_cuda", "_mps")
 _BY_HAND = {"by_hand": "written by hand", "by_hand_channels_last": "written by hand, channels last"}
+_GIGA = 1e9
 _LOOP, _PRODUCTS, _VIEWS = "loop/by_hand", "loop/products", "views/loop"
 
 Spread = Mapping[str, Any]
@@ -67,6 +68,11 @@ def bars() -> Iterator[Bar]:
             for name in ("by_hand", "by_hand_channels_last"):
                 what = f"convolutions, {phase}: general loop / {_BY_HAND[name]}"
                 yield _ratio(what, "<=", 1.10, content, measured["ratios"][f"loop/{name}"])
+    for content in _results("neighbors"):
+        if "images" in content:
+            measured = content["images"]
+            what = f"exact neighbours of {measured['samples']:,} x {measured['numbers']}: ours / scikit-learn's"
+            yield _ratio(what, "<=", 0.7, measured, measured["recombine/scikit-learn"])
     for content in _results("pil_pipeline"):
         yield _ratio("the usual pipeline of PIL images / our views", ">=", 25, content, content["ratios"]["usual/ours"])
     for content in _results("startup"):
@@ -84,6 +90,7 @@ def sections_of_the_page() -> Iterator[str]:
     writers = (
         ("floor", _floor),
         ("convolutions", _convolutions),
+        ("neighbors", _neighbors),
         ("profile", _profile),
         ("steps", _steps),
         ("pil_pipeline", _pipeline),
@@ -224,6 +231,30 @@ def _convolutions(content: Any) -> Iterator[str]:
         for phase, measured in content["phases"].items()
     ]
     yield table(["phase", "general loop, ms", *(f"{words}, ms" for words in _BY_HAND.values())], rows)
+
+
+def _neighbors(content: Any) -> Iterator[str]:
+    yield "## Exact nearest neighbours\n"
+    if "images" in content:
+        found = content["images"]
+        yield (
+            f"`bench/neighbors.py`: the {found['k']} nearest neighbours of {found['samples']:,} samples of "
+            f"{found['numbers']} numbers ({found['data']}) among themselves. Ours took "
+            f"{_seconds(found['seconds']['recombine'])} s, scikit-learn's brute force "
+            f"{_seconds(found['seconds']['scikit-learn'])} s; {found['share_of_equal_indices']:.4%} of the indices are "
+            f"equal, and no distance differs by more than {found['largest_difference_of_distances']:.1g}. "
+            f"{_machine(found)}"
+        )
+    rows = []
+    for name in ("million", "themselves"):
+        if name in content:
+            found = content[name]
+            gigabytes = [found[key] / _GIGA for key in ("bytes_of_samples", "rss_bytes_before", "peak_rss_bytes")]
+            place = [f"{found['references']:,} x {found['numbers']}", f"{found['queries']:,}"]
+            rows.append([*place, f"{found['seconds']:.0f}", *(f"{size:.2f}" for size in gigabytes)])
+    if rows:
+        yield "Searches in processes of their own, on made samples; memory as the system counts what is resident.\n"
+        yield table(["samples", "queries", "seconds", "samples, GB", "before, GB", "peak, GB"], rows)
 
 
 def _steps(content: Any) -> Iterator[str]:
