@@ -61,28 +61,19 @@ def main() -> None:
 
 def bars() -> Iterator[Bar]:
     """Yield what there is a bar for, and the few figures beside it that belong there."""
-    for content in _results("floor"):
-        yield from _floor_bars(content)
-    for content in _results("convolutions"):
-        for phase, measured in content["phases"].items():
-            for name in ("by_hand", "by_hand_channels_last"):
-                what = f"convolutions, {phase}: general loop / {_BY_HAND[name]}"
-                yield _ratio(what, "<=", 1.10, content, measured["ratios"][f"loop/{name}"])
-    for content in _results("neighbors"):
-        if "images" in content:
-            measured = content["images"]
-            what = f"exact neighbours of {measured['samples']:,} x {measured['numbers']}: ours / scikit-learn's"
-            yield _ratio(what, "<=", 0.7, measured, measured["recombine/scikit-learn"])
-    for content in _results("pil_pipeline"):
-        yield _ratio("the usual pipeline of PIL images / our views", ">=", 25, content, content["ratios"]["usual/ours"])
-    for content in _results("startup"):
-        yield from _startup_bars(content)
-    for content in _results("evaluation"):
-        yield _ratio("evaluation of MNIST / its products", "<=", 1.5, content, content["evaluation/products"])
-    for content in _results("memory"):
-        yield from _memory_bars(content)
-    for content in _results("clustpy_dec"):
-        yield from _clustpy_bars(content)
+    found = (
+        ("floor", _floor_bars),
+        ("convolutions", _convolution_bars),
+        ("neighbors", _neighbor_bars),
+        ("pil_pipeline", _pipeline_bars),
+        ("startup", _startup_bars),
+        ("evaluation", _evaluation_bars),
+        ("memory", _memory_bars),
+        ("clustpy_dec", _clustpy_bars),
+    )
+    for name, bars_of in found:
+        for content in _results(name):
+            yield from bars_of(content)
 
 
 def sections_of_the_page() -> Iterator[str]:
@@ -119,6 +110,28 @@ def _floor_bars(content: Any) -> Iterator[Bar]:
         yield _ratio(f"{phase}: general loop / its matrix products", "", None, content, ratios[_PRODUCTS])
         if _VIEWS in ratios:
             yield _ratio(f"{phase}: its two views / general loop", "<=", 0.10, content, ratios[_VIEWS])
+
+
+def _convolution_bars(content: Any) -> Iterator[Bar]:
+    for phase, measured in content["phases"].items():
+        for name in ("by_hand", "by_hand_channels_last"):
+            what = f"convolutions, {phase}: general loop / {_BY_HAND[name]}"
+            yield _ratio(what, "<=", 1.10, content, measured["ratios"][f"loop/{name}"])
+
+
+def _neighbor_bars(content: Any) -> Iterator[Bar]:
+    if "images" in content:
+        measured = content["images"]
+        what = f"exact neighbours of {measured['samples']:,} x {measured['numbers']}: ours / scikit-learn's"
+        yield _ratio(what, "<=", 0.7, measured, measured["recombine/scikit-learn"])
+
+
+def _pipeline_bars(content: Any) -> Iterator[Bar]:
+    yield _ratio("the usual pipeline of PIL images / our views", ">=", 25, content, content["ratios"]["usual/ours"])
+
+
+def _evaluation_bars(content: Any) -> Iterator[Bar]:
+    yield _ratio("evaluation of MNIST / its products", "<=", 1.5, content, content["evaluation/products"])
 
 
 def _startup_bars(content: Any) -> Iterator[Bar]:
