@@ -9,8 +9,8 @@
 ``mnist`` trains the siamese network of ``configurations/cnc/mnist_local_scaling.json`` once, with the first seed, and
 cuts with every seed. ``choices`` cuts by other graphs, with and without edges of samples to themselves, and noise.
 ``spectral`` takes 5,000 of MNIST's training samples and the graph of those siamese features, and cuts it by
-scikit-learn's spectral clustering and by the first seed's network. ``recombinations`` runs the methods on digits, beside
-the same ones without normalised cuts. ``record`` keeps finished runs of the other configurations of the folder. Each
+scikit-learn's spectral clustering and by the first seed's network. ``recombinations`` runs the methods on digits,
+beside the same ones without normalised cuts. ``record`` keeps finished runs of the other configurations. Each
 writes its part of ``bench/results/cnc.json``; ``bench/write_results.py`` makes the tables.
 """
 

@@ -86,7 +86,7 @@ def _record(part: list[Run], table: Table) -> Iterator[str]:
 
 def _recombinations(part: list[Run], table: Table) -> Iterator[str]:
     yield (
-        "Recombinations on scikit-learn's digits, mean and standard deviation over the seeds. *Oracle*: the settings of "
+        "Recombinations on scikit-learn's digits, mean and standard deviation over the seeds. *Oracle*: settings of "
         "CNC on digits were looked at with seed 0, those of the hybrid are the quickstart's.\n"
     )
     rows = []
