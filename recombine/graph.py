@@ -8,50 +8,6 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Neighborhoods:
-    """The k nearest neighbours of every sample of a dataset.
-
-    Attributes:
-        indices: For each sample the positions of its neighbours ``(N, k)``, int64; its own where it has none.
-        distances: The Euclidean distances to them ``(N, k)``, ascending, >= 0.
-    """
-
-    indices: Tensor
-    distances: Tensor
-
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor]:
-        """Both tensors."""
-        return self.indices, self.distances
-
-    def within(self, index: Tensor, num_neighbors: int) -> tuple[Tensor, Tensor]:
-        """Return the edges between the samples of a batch.
-
-        Args:
-            index: Positions of the batch's samples ``(B,)``, all different.
-            num_neighbors: How many neighbours count, at most k.
-
-        Returns:
-            Squared distances ``(B, B)``, 0 where there is no edge, and whether there is one from i to j ``(B, B)``.
-        """
-        places = torch.full((len(self.indices),), -1, device=index.device)
-        places[index] = torch.arange(len(index), device=index.device)
-        columns = places[self.indices[index, :num_neighbors]]
-        own = torch.arange(len(index), device=index.device)[:, None]
-        inside = (columns >= 0) & (columns != own)
-        # What lies outside goes to a column of its own, which is cut off: shapes are the same for every batch.
-        columns = torch.where(inside, columns, len(index))
-        squared = self.distances[index, :num_neighbors].square()
-        shape = (len(index), len(index) + 1)
-        there = torch.zeros(shape, dtype=torch.bool, device=index.device).scatter_(1, columns, inside)
-        return squared.new_zeros(shape).scatter_(1, columns, squared)[:, :-1], there[:, :-1]
-
-    def squared_distance(self, index: Tensor, neighbor: int) -> Tensor:
-        """Return the squared distance ``(B,)`` of samples to their n-th neighbour, or to the last that is known."""
-        return self.distances[index, min(neighbor, self.distances.shape[1]) - 1].square()
-
-
-@dataclass(frozen=True)
 class Graph:
     """A weighted graph that a dataset brings along: its samples are the nodes.
 

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from recombine.distances import squared_distances
-from recombine.graph import Neighborhoods
 from recombine.mapping import Mapping
 from recombine.neighbor_cache import IN_MEMORY, NeighborCache
-from recombine.neighbors import Search
+from recombine.neighbors import Neighbors, Search
 from recombine.step import Forward, Step
 
 _DATASET, _APPROXIMATE = "dataset", "approximate"
@@ -34,7 +33,7 @@ class NeighborGraph:
         self.over_dataset: bool = options["neighborhood"] == _DATASET
         self._search: str = options["search"]
         self._num_kept = max(self.num_neighbors, num_distances)
-        self.found: Neighborhoods | None = None
+        self.found: Neighbors | None = None
         self._points: Tensor | None = None
 
     @property
@@ -93,12 +92,12 @@ class NeighborGraph:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what was found."""
-        self.found = Neighborhoods(*state["found"]) if state["found"] is not None else None
+        self.found = Neighbors(*state["found"]) if state["found"] is not None else None
 
 
 def neighborhoods_of(
     points: Tensor, parts: Sequence[Tensor], num_neighbors: int, search: str, cache: NeighborCache = IN_MEMORY
-) -> Neighborhoods:
+) -> Neighbors:
     """Find the nearest neighbours of points among those of their own part, or take those that were found before.
 
     Args:
@@ -125,7 +124,7 @@ def neighborhoods_of(
             columns = torch.arange(num_neighbors).clamp_max(count - 1)
             indices[here] = here[found.indices[:, columns].to(device)]
             distances[here] = found.distances[:, columns].to(device)
-    return Neighborhoods(indices, distances)
+    return Neighbors(indices, distances)
 
 
 def between(points: Tensor) -> Tensor:

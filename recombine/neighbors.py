@@ -36,7 +36,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The k nearest neighbours of each of Q samples, the nearest first, on the CPU.
+    """The k nearest neighbours of each of Q samples among references, the nearest first.
+
+    :meth:`within` and :meth:`squared_distance` are for samples among themselves.
 
     Attributes:
         indices: Their positions among the references, ``(Q, k)``, int64. Of equal distances, the lower comes first.
@@ -49,6 +51,37 @@ class Neighbors:
     def first(self, k: int) -> "Neighbors":
         """Return the nearest k of them."""
         return self if k == self.indices.shape[1] else Neighbors(self.indices[:, :k], self.distances[:, :k])
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Both tensors."""
+        return self.indices, self.distances
+
+    def within(self, index: Tensor, num_neighbors: int) -> tuple[Tensor, Tensor]:
+        """Return the edges between the samples of a batch.
+
+        Args:
+            index: Positions of the batch's samples ``(B,)``, all different.
+            num_neighbors: How many neighbours count, at most k.
+
+        Returns:
+            Squared distances ``(B, B)``, 0 where there is no edge, and whether there is one from i to j ``(B, B)``.
+        """
+        places = torch.full((len(self.indices),), -1, device=index.device)
+        places[index] = torch.arange(len(index), device=index.device)
+        columns = places[self.indices[index, :num_neighbors]]
+        own = torch.arange(len(index), device=index.device)[:, None]
+        inside = (columns >= 0) & (columns != own)
+        # What lies outside goes to a column of its own, which is cut off: shapes are the same for every batch.
+        columns = torch.where(inside, columns, len(index))
+        squared = self.distances[index, :num_neighbors].square()
+        shape = (len(index), len(index) + 1)
+        there = torch.zeros(shape, dtype=torch.bool, device=index.device).scatter_(1, columns, inside)
+        return squared.new_zeros(shape).scatter_(1, columns, squared)[:, :-1], there[:, :-1]
+
+    def squared_distance(self, index: Tensor, neighbor: int) -> Tensor:
+        """Return the squared distance ``(B,)`` of samples to their n-th neighbour, or to the last that is known."""
+        return self.distances[index, min(neighbor, self.distances.shape[1]) - 1].square()
 
 
 def nearest_neighbors(
