@@ -88,7 +88,8 @@ def _mnist(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = arguments.log_dir / "methods"
     folder.mkdir(parents=True, exist_ok=True)
     saving = {"name": "saving", "order": 2, "exit_criteria": {"iterations": 1}, "design_patterns": []}
-    saving["save_mapping_parameters"] = [{"mapping_name": "siamese", "path_to_file_or_dir": _PARAMETERS}]
+    kept = {"mapping_name": "siamese", "path_to_file_or_dir": _PARAMETERS}
+    saving["save_mapping_parameters"] = [{**kept, "saving_interval": 1, "keep_old_files": False}]
     once = {**method, "name": "cnc_siamese", "phases": [*learning, saving]}
     _run(once, folder, arguments, arguments.seeds[0])
     cutting[0]["load_mapping_parameters"] = [{"mapping_name": "siamese", "path_to_file": _PARAMETERS}]
