@@ -1,10 +1,11 @@
 """Learning feature representations by using a siamese network and nearest neighbors."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from collections.abc import Mapping as Dictionary
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from recombine.clock import Clock
@@ -13,7 +14,7 @@ from recombine.neighbor_graph import NeighborGraph
 from recombine.patterns.base import DesignPattern
 from recombine.step import Step
 
-_LEAST_SQUARE = 1e-7
+_LEAST_SQUARE, _LEAST_LENGTH = 1e-7, 1e-6
 
 
 class SiameseContrastive(DesignPattern):
@@ -21,7 +22,8 @@ class SiameseContrastive(DesignPattern):
 
     ::
 
-        loss = 1/(2P) sum [ max(D_ij - m_p, 0)^2 + max(m_n - D_ij', 0)^2 ],   D_ij = sqrt(max(||z_i - z_j||^2, 1e-7))
+        loss = 1/(2P) sum [ max(D_ij - m_p, 0)^2 + max(m_n - D_ij', 0)^2 ]
+        euclidean: D_ij = sqrt(max(||z_i - z_j||^2, 1e-7)),   cosine: D_ij = 1 - z_i.z_j / (||z_i|| ||z_j||), in [0, 2]
 
     over the P pairs of a sample i and one of its neighbours j in the batch, and for each of them another sample j'
     that is drawn from those of the batch that are neither i nor a neighbour of i. The published code draws pairs over
@@ -31,6 +33,7 @@ class SiameseContrastive(DesignPattern):
     Args:
         encoder: The network that is trained.
         neighbors: Which samples are neighbours (:class:`recombine.neighbor_graph.NeighborGraph`).
+        distance: How far apart features are, ``euclidean`` or ``cosine``.
         positive_margin: m_p >= 0, within which neighbours are near enough.
         negative_margin: m_n > 0, beyond which others are far enough.
         batch_augmentation: The view whose features are compared.
@@ -41,12 +44,14 @@ class SiameseContrastive(DesignPattern):
         *,
         encoder: Mapping,
         neighbors: Dictionary[str, Any],
+        distance: str,
         positive_margin: float,
         negative_margin: float,
         batch_augmentation: str,
     ) -> None:
         self.encoder = encoder
         self.neighbors = NeighborGraph(neighbors)
+        self.distances = _DISTANCES[distance]
         self.positive_margin = positive_margin
         self.negative_margin = negative_margin
         self.batch_augmentation = batch_augmentation
@@ -60,7 +65,7 @@ class SiameseContrastive(DesignPattern):
         features = step.features(self.encoder, self.batch_augmentation)
         _, positives = self.neighbors.edges(step)
         negatives = drawn_others(positives)
-        distances = _distances(features)
+        distances = self.distances(features)
         attracting = (distances - self.positive_margin).clamp_min(0).square() * positives
         repelling = (self.negative_margin - distances).clamp_min(0).square() * negatives
         pairs = (positives.sum() + negatives.sum()).clamp_min(1)
@@ -97,7 +102,16 @@ def drawn_others(neighbors: Tensor) -> Tensor:
     return torch.zeros_like(neighbors).scatter_(1, order, first) & ~barred
 
 
-def _distances(features: Tensor) -> Tensor:
+def _euclidean(features: Tensor) -> Tensor:
     """Return the Euclidean distances ``(B, B)`` of features ``(B, D)``, with a finite gradient everywhere."""
     differences = features.unsqueeze(1) - features.unsqueeze(0)
     return differences.square().sum(2).clamp_min(_LEAST_SQUARE).sqrt()
+
+
+def _cosine(features: Tensor) -> Tensor:
+    """Return one minus the cosine similarities ``(B, B)`` of features ``(B, D)``; zeros are like nothing."""
+    directions = F.normalize(features, dim=1, eps=_LEAST_LENGTH)
+    return 1 - directions @ directions.T
+
+
+_DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {"euclidean": _euclidean, "cosine": _cosine}

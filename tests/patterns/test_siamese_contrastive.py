@@ -26,10 +26,20 @@ def pairs_of(world, pattern):
         return positives, drawn_others(positives)
 
 
+def euclidean(one, other):
+    return math.sqrt(max(float((one - other).square().sum()), 1e-7))
+
+
+def cosine(one, other):
+    return 1 - float(one @ other) / math.sqrt(float(one @ one) * float(other @ other))
+
+
+@pytest.mark.parametrize("distance_of", [euclidean, cosine])
 @pytest.mark.parametrize(("positive", "negative"), [(0.05, 1.0), (0.5, 3.0)])
-def test_is_the_mean_over_pairs(positive, negative):
+def test_is_the_mean_over_pairs(positive, negative, distance_of):
     world = World()
-    pattern = world.build({**BLOCK, "positive_margin": positive, "negative_margin": negative})
+    margins = {"positive_margin": positive, "negative_margin": negative}
+    pattern = world.build({**BLOCK, **margins, "distance": distance_of.__name__})
     loss = world.losses(pattern, index=INDEX)["siamese_contrastive"]
     positives, negatives = pairs_of(world, pattern)
     features = world.step(INDEX).features(world.mappings["encoder"]).detach()
@@ -39,7 +49,7 @@ def test_is_the_mean_over_pairs(positive, negative):
         assert positives[i].nonzero().flatten().tolist() == sorted(near[i])
         assert negatives[i].sum() == 2
         for j in range(8):
-            distance = math.sqrt(max(float((features[i] - features[j]).square().sum()), 1e-7))
+            distance = distance_of(features[i], features[j])
             if positives[i, j]:
                 terms.append(max(distance - positive, 0) ** 2)
             if negatives[i, j]:
@@ -95,18 +105,24 @@ def test_a_batch_without_neighbours_gives_zero_and_a_finite_gradient():
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-def test_duplicates_have_finite_gradients():
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("are_zero", [False, True])
+def test_duplicates_have_finite_gradients(distance, are_zero):
     world = World()
     world.views["plain"][:] = world.views["plain"][0]
-    loss = world.losses(world.build(BLOCK), index=INDEX)["siamese_contrastive"]
+    if are_zero:
+        for parameter in world.mappings["encoder"].parameters():
+            parameter.data.zero_()
+    loss = world.losses(world.build({**BLOCK, "distance": distance}), index=INDEX)["siamese_contrastive"]
     gradients = torch.autograd.grad(loss, list(world.mappings["encoder"].parameters()))
     assert loss.isfinite()
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-def test_the_gradient_equals_finite_differences():
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_the_gradient_equals_finite_differences(distance):
     world = World()
-    pattern = world.build(BLOCK)
+    pattern = world.build({**BLOCK, "distance": distance})
     weight = world.mappings["encoder"].layers[0].weight
 
     def loss(values):
