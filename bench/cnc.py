@@ -8,8 +8,9 @@
 
 ``mnist`` trains the siamese network of ``configurations/cnc/mnist_local_scaling.json`` once, with the first seed, and
 cuts with every seed. ``choices`` cuts by other graphs, with and without edges of samples to themselves, and noise.
-``spectral`` takes 5,000 of MNIST's training samples and the graph of those siamese features, and cuts it by
-scikit-learn's spectral clustering and by the first seed's network. ``recombinations`` runs the methods on digits,
+``spectral`` takes three times 5,000 of MNIST's training samples and the graphs of those siamese features, and cuts them
+by scikit-learn's spectral clustering, by the first seed's network, and by that network trained on a graph for some
+iterations more. ``recombinations`` runs the methods on digits,
 beside the same ones without normalised cuts. ``record`` keeps finished runs of the other configurations. Each
 writes its part of ``bench/results/cnc.json``; ``bench/write_results.py`` makes the tables.
 """
@@ -43,7 +44,8 @@ from recombine.parameter_files import load_parameters
 
 _FOLDER = common.ROOT / "configurations" / "cnc"
 _FILE, _METHOD, _PARAMETERS = "cnc.json", "mnist_local_scaling.json", "siamese.pt"
-_SUBSET, _NEIGHBORS, _SCALE_NEIGHBOR = 5_000, 10, 4
+_CLASSIFIER = "classifier.pt"
+_SUBSET, _SUBSETS, _NEIGHBORS, _SCALE_NEIGHBOR, _TUNING = 5_000, 3, 10, 4, 150
 _ASSIGNING = ("kmeans", "cluster_qr")
 _FEATURES = {"source": "features", "mapping_name": "siamese"}
 _GRAPHS: dict[str, dict[str, Any]] = {"2 nearest neighbours": {"num_neighbors": 2}, "full": {"graph": "full"}}
@@ -88,16 +90,29 @@ def _mnist(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = arguments.log_dir / "methods"
     folder.mkdir(parents=True, exist_ok=True)
     saving = {"name": "saving", "order": 2, "exit_criteria": {"iterations": 1}, "design_patterns": []}
-    kept = {"mapping_name": "siamese", "path_to_file_or_dir": _PARAMETERS}
-    saving["save_mapping_parameters"] = [{**kept, "saving_interval": 1, "keep_old_files": False}]
+    saving["save_mapping_parameters"] = [_saved("siamese", _PARAMETERS)]
     once = {**method, "name": "cnc_siamese", "phases": [*learning, saving]}
     _run(once, folder, arguments, arguments.seeds[0])
     cutting[0]["load_mapping_parameters"] = [{"mapping_name": "siamese", "path_to_file": _PARAMETERS}]
     again = {**method, "phases": cutting}
+    runs = []
+    for seed in arguments.seeds:
+        is_first = seed == arguments.seeds[0]
+        cutting[-1]["save_mapping_parameters"] = [_saved("classifier", _CLASSIFIER)] if is_first else []
+        runs.append(_run(again, folder, arguments, seed))
     return {
         "iterations": [phase["exit_criteria"]["iterations"] for phase in (*learning, *cutting)],
         "siamese": {"seed": arguments.seeds[0], "minutes": _minutes(arguments.log_dir)},
-        "runs": [_run(again, folder, arguments, seed) for seed in arguments.seeds],
+        "runs": runs,
+    }
+
+
+def _saved(mapping: str, file: str) -> dict[str, Any]:
+    return {
+        "mapping_name": mapping,
+        "path_to_file_or_dir": file,
+        "saving_interval": 1_000_000,
+        "keep_old_files": False,
     }
 
 
@@ -142,30 +157,56 @@ def _run(method: dict[str, Any], folder: Path, arguments: argparse.Namespace, se
 
 
 def _spectral(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Cut one graph in several ways."""
+    """Cut graphs of parts of the training samples in several ways."""
     config = load_file(_FOLDER / _METHOD).require()
     samples = load_samples(config.datasets[0], config.folder, arguments.data_root)
-    chosen = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))[:_SUBSET].sort().values
     siamese = build_mapping(config.mappings[0], seed=0)
     load_parameters(siamese, arguments.log_dir / "methods" / _PARAMETERS)
-    images = samples.tensor()[chosen].float() / samples.scale
-    with torch.no_grad():
-        features = torch.cat([siamese(part) for part in torch.split(images, 1_000)])
-    labels = _labels(samples)[chosen].numpy()
     result = min(arguments.log_dir.glob("*_cnc_mnist_local_scaling_*/result.json"))
-    ours = _assigned(result)[chosen.numpy()]
-    graphs = {"siamese features": _graph(features), "pixels": _graph(images.flatten(1))}
     rows = []
-    for words, graph in graphs.items():
-        rows.append(_row(words, "normalised cut, network of the first seed", graph, ours, labels))
-        rows += [_row(words, f"spectral clustering, {by}", graph, _spectrally(graph, by), labels) for by in _ASSIGNING]
-        rows.append(_row(words, "classes", graph, labels, labels))
-    return {"num_samples": _SUBSET, "num_neighbors": _NEIGHBORS, "scale_neighbor": _SCALE_NEIGHBOR, "rows": rows}
+    for part in range(_SUBSETS):
+        first, end = part * _SUBSET, (part + 1) * _SUBSET
+        images, labels = samples.tensor()[first:end].float() / samples.scale, _labels(samples)[first:end].numpy()
+        with torch.no_grad():
+            graph = _graph(torch.cat([siamese(each) for each in torch.split(images, 1_000)]))
+        ways = {
+            "CNC, trained on all 60,000": _assigned(result)[first:end],
+            "CNC, then trained on this graph": _tuned(arguments, first, end),
+            **{f"spectral clustering, {by}": _spectrally(graph, by) for by in _ASSIGNING},
+            "classes": labels,
+        }
+        for way, clusters in ways.items():
+            scores = agreement(counts(labels, clusters)).as_dict()
+            rows.append({"first": first, "way": way, "cut": normalized_cut(graph, clusters), "scores": scores})
+    return {
+        "num_samples": _SUBSET,
+        "num_neighbors": _NEIGHBORS,
+        "scale_neighbor": _SCALE_NEIGHBOR,
+        "iterations": _TUNING,
+        "rows": rows,
+    }
 
 
-def _row(graph_name: str, way: str, graph: Graph, clusters: Labels, labels: Labels) -> dict[str, Any]:
-    scores = agreement(counts(labels, clusters)).as_dict()
-    return {"graph": graph_name, "way": way, "cut": normalized_cut(graph, clusters), "scores": scores}
+def _tuned(arguments: argparse.Namespace, first: int, end: int) -> Labels:
+    """Return the clusters after training the first seed's network on the graph of a part of the samples."""
+    method = _method(_METHOD)
+    phase = {**method["phases"][-1], "order": 0, "exit_criteria": {"iterations": _TUNING}}
+    del phase["sampling"]
+    phase["load_mapping_parameters"] = [
+        {"mapping_name": "siamese", "path_to_file": _PARAMETERS},
+        {"mapping_name": "classifier", "path_to_file": _CLASSIFIER},
+    ]
+    phase["design_patterns"] = [{**phase["design_patterns"][0], "imbalance_loss_weight": 0}]
+    del phase["design_patterns"][0]["batch_augmentation_name"]
+    phase["optimizer_learning_rate_schedulers"] = [
+        {**block, "T_max": _TUNING} for block in phase["optimizer_learning_rate_schedulers"]
+    ]
+    places = {"index_of_first_sample_to_use": first, "index_of_last_sample_to_use": end - 1}
+    dataset = {**method["datasets"][0], **places, "batch_size": (end - first) // 2}
+    del dataset["batch_augmentations"]
+    tuned = {**method, "name": f"cnc_tuned_{first}", "phases": [phase], "datasets": [dataset]}
+    _run(tuned, arguments.log_dir / "methods", arguments, arguments.seeds[0])
+    return _assigned(max(arguments.log_dir.glob(f"*_cnc_tuned_{first}_*/result.json")))
 
 
 def normalized_cut(graph: Graph, clusters: Labels) -> float:
