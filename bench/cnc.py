@@ -49,7 +49,7 @@ _SUBSET, _SUBSETS, _NEIGHBORS, _SCALE_NEIGHBOR, _TUNING = 5_000, 3, 10, 4, 150
 _ASSIGNING = ("kmeans", "cluster_qr")
 _FEATURES = {"source": "features", "mapping_name": "siamese"}
 _GRAPHS: dict[str, dict[str, Any]] = {"2 nearest neighbours": {"num_neighbors": 2}, "full": {"graph": "full"}}
-_RECORDED = ("cnc_fashion_mnist", "cnc_mnist", "cnc_digits")
+_RECORDED = ("cnc_mnist_local_scaling", "cnc_fashion_mnist", "cnc_mnist")
 
 Labels = NDArray[Any]
 Graph = Any  # a scipy.sparse.csr_matrix, which has no types
@@ -102,7 +102,8 @@ def _mnist(arguments: argparse.Namespace) -> dict[str, Any]:
         runs.append(_run(again, folder, arguments, seed))
     return {
         "iterations": [phase["exit_criteria"]["iterations"] for phase in (*learning, *cutting)],
-        "siamese": {"seed": arguments.seeds[0], "minutes": _minutes(arguments.log_dir)},
+        "siamese": {"seed": arguments.seeds[0]},
+        "precision": arguments.precision,
         "runs": runs,
     }
 
@@ -132,16 +133,6 @@ def _choices(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             place = {"graph": words, "self_loops": loops, "gumbel_noise": noise}
             rows.append({**place, "iterations": phase["exit_criteria"]["iterations"], **found})
     return rows
-
-
-def _minutes(logs: Path) -> float:
-    """Return how long the siamese network trained, in this run or in one whose phases it took over."""
-    (folder,) = {path.parent for path in logs.glob("*_cnc_siamese_*/result.json")}
-    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
-    here = json.loads((folder / "result.json").read_text(encoding="utf-8"))["seconds"]
-    elsewhere = sum(line["seconds"] for line in lines if line["event"] == "phase_reused")
-    minutes: float = (here + elsewhere) / 60
-    return minutes
 
 
 def _run(method: dict[str, Any], folder: Path, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
