@@ -83,7 +83,7 @@ def _spectral(part: dict[str, Any], table: Table) -> Iterator[str]:
 
 
 def _record(part: list[Run], table: Table) -> Iterator[str]:
-    yield "Whole runs, siamese networks and neighbours included; `cnc_mnist` is as published, but for the iterations.\n"
+    yield "Whole runs, neighbours and siamese networks included; `cnc_mnist` is as published but for the iterations.\n"
     rows = []
     for run in part:
         iterations = " + ".join(f"{count:,}" for count in run["iterations"])
