@@ -73,17 +73,17 @@ def _run(result_file: Path, entry: dict[str, Any]) -> dict[str, Any]:
         "epochs": {phase["name"]: phase["exit_criteria"]["epochs"] for phase in config["phases"]},
         "at_phase_ends": ends,
         "final": scored["scores"],
-        "seconds": entry["seconds"] + sum(_seconds_elsewhere(event) for event in events),
+        "seconds": entry["seconds"] + _seconds_elsewhere(result_file),
         "precision": config["precision"],
         "machine": entry["machine"],
         "torch": entry["packages"]["torch"],
     }
 
 
-def _seconds_elsewhere(event: dict[str, Any]) -> float:
-    """Return how long another run trained a phase that this one took over."""
-    seconds: float = event["seconds"] if event["event"] == "phase_reused" else 0.0
-    return seconds
+def _seconds_elsewhere(result_file: Path) -> float:
+    """Return how long another run trained the phases that this one took over."""
+    reused = json.loads(result_file.read_text(encoding="utf-8"))["reused"]
+    return float(sum(phase["seconds"] for phase in reused))
 
 
 def _pixels(dataset: str, seed: int, data_root: Path | None) -> dict[str, Any]:
