@@ -3,7 +3,7 @@
     python -m bench.cnc mnist --data-root DIR --log-dir DIR [--seeds 0 1 2] [--precision bfloat16]
     python -m bench.cnc choices --data-root DIR --log-dir DIR
     python -m bench.cnc spectral --data-root DIR --log-dir DIR
-    python -m bench.cnc recombinations [--seeds 0 1 2 3 4]
+    python -m bench.cnc recombinations [--seeds 0 1 2 3 4] [--only CNC ...]
     python -m bench.cnc record LOG_DIR ...
 
 ``mnist`` trains the siamese network of ``configurations/cnc/mnist_local_scaling.json`` once, with the first seed, and
@@ -78,7 +78,9 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--log-dir", type=Path, required=True, help="keeps the runs, and the siamese network")
         command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
         command.add_argument("--precision", default="float32")
-    commands.add_parser("recombinations").add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    recombinations = commands.add_parser("recombinations")
+    recombinations.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    recombinations.add_argument("--only", nargs="+", help="the methods to run; the others stay as they were measured")
     commands.add_parser("record").add_argument("logs", type=Path, nargs="+")
     return parser.parse_args()
 
@@ -248,8 +250,10 @@ def _recombinations(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         "hybrid, with the normalised cut in its place": in_hybrid,
         "CNC": _method("digits.json"),
     }
-    rows = []
-    for words, method in methods.items():
+    known = (common.read(_FILE) or {}).get("recombinations", [])
+    wanted = arguments.only or list(methods)
+    rows = [row for row in known if row["what"] not in wanted]
+    for words, method in ((words, methods[words]) for words in wanted):
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 options = argparse.Namespace(log_dir=Path(folder), data_root=None)
