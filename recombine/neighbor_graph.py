@@ -120,7 +120,7 @@ def neighborhoods_of(
         count = min(num_neighbors, len(here) - 1)
         if count > 0:
             wanted = Search(count, "approximate" if search == _APPROXIMATE else "exact", _SEED)
-            found = cache.nearest(points[here].float(), wanted)
+            found = cache.nearest(points[here].float(), wanted, device=device)
             columns = torch.arange(num_neighbors).clamp_max(count - 1)
             indices[here] = here[found.indices[:, columns].to(device)]
             distances[here] = found.distances[:, columns].to(device)
