@@ -39,7 +39,7 @@ def test_an_absent_gpu_is_told(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Draw the same networks and samples each time: a norm over two outputs that are nearly equal magnifies rounding."""
+    """Draw the same each time: a norm over two outputs that are nearly equal magnifies rounding."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
