@@ -3,9 +3,9 @@
 python -m bench.write_speed
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import common
 from bench.write_results import table
@@ -24,6 +24,7 @@ _GIGA = 1e9
 _LOOP, _PRODUCTS, _VIEWS = "loop/by_hand", "loop/products", "views/loop"
 
 Spread = Mapping[str, Any]
+Written = TypeVar("Written")
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,7 @@ def bars() -> Iterator[Bar]:
         ("memory", _memory_bars),
         ("clustpy_dec", _clustpy_bars),
     )
-    for name, bars_of in found:
-        for content in _results(name):
-            yield from bars_of(content)
+    yield from _written(found)
 
 
 def sections_of_the_page() -> Iterator[str]:
@@ -92,6 +91,11 @@ def sections_of_the_page() -> Iterator[str]:
         ("clustpy_dec", _clustpy),
         ("choices", _choices),
     )
+    yield from _written(writers)
+
+
+def _written(writers: Iterable[tuple[str, Callable[[Any], Iterator[Written]]]]) -> Iterator[Written]:
+    """Yield what each writer makes of what its script found, on each kind of device."""
     for name, write in writers:
         for content in _results(name):
             yield from write(content)

@@ -34,7 +34,9 @@ class Affinity:
         self.scale_neighbor: int = options["scale_neighbor"]
         self.scale_num_samples: int = options["scale_num_samples"]
         self.self_loops: bool = options["self_loops"]
-        self.neighbors = NeighborGraph(options, 0 if self.is_global else self.scale_neighbor)
+        # In a full graph nobody looks for neighbours: points and local scales are those of the batch.
+        within = {**options, "neighborhood": "batch"} if self.is_full else options
+        self.neighbors = NeighborGraph(within, 0 if self.is_global else self.scale_neighbor)
         self._squared_scale: Tensor | None = None
 
     @property
@@ -48,17 +50,13 @@ class Affinity:
         if self.is_precomputed:
             return
         wants_scale = self.is_global and self._squared_scale is None
-        wants_neighbors = self.neighbors.is_wanting and not self.is_full
-        in_batches = self.is_full or not self.neighbors.over_dataset
-        wants_points = in_batches and self.neighbors.wants_points(step)
-        if wants_scale or wants_neighbors or wants_points:
+        wants_points = self.neighbors.wants_points(step)
+        if wants_scale or wants_points:
             points = step.full_pass(self.neighbors.points)
             if wants_scale:
                 self._squared_scale = self._found_scale(points, step)
-            if wants_neighbors:
-                self.neighbors.find(points, step)
             if wants_points:
-                self.neighbors.keep(points)
+                self.neighbors.take(points, step)
 
     def weights(self, step: Step) -> Tensor:
         """Return W ``(B, B)`` of the batch, symmetric, in [0, 1] unless the dataset says otherwise, without gradient.

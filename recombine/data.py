@@ -176,8 +176,8 @@ class Data:
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
-        """The positions of samples that train and, if there are any, of those held out: no neighbours across."""
-        return (self.trained, self.held_out.sort().values) if len(self.held_out) else (self.trained,)
+        """The positions of samples that train and of those held out: no neighbours across; (): all train."""
+        return (self.trained, self.held_out.sort().values) if len(self.held_out) else ()
 
     def start_workers(self) -> tuple[SlowView, ...]:
         """Start the processes for the views that run sample by sample, and return what these cost.

@@ -79,16 +79,6 @@ class Kind:
     provided: tuple[str, ...] = ()
     own: types.ModuleType | None = None
 
-    def members(self) -> dict[str, Any]:
-        """Return what is of the kind and may be used, by name."""
-        ours = vars(self.own) if self.own is not None else {}
-        found = {**vars(self.namespace), **ours}
-        return {
-            name: member
-            for name, member in found.items()
-            if not name.startswith("_") and self.accepts(member) and name not in self.refused
-        }
-
 
 def _is_layer(member: Any) -> bool:
     return inspect.isclass(member) and issubclass(member, nn.Module)
@@ -163,7 +153,19 @@ KINDS: dict[str, Kind] = {
 @functools.cache
 def names(kind: str) -> tuple[str, ...]:
     """Return every name that a method file may use for ``kind``, sorted."""
-    return tuple(sorted(KINDS[kind].members()))
+    return tuple(sorted(_members(kind)))
+
+
+@functools.cache
+def _members(kind: str) -> dict[str, Any]:
+    """Return what is of a kind and may be used, by name."""
+    of_kind = KINDS[kind]
+    found = {**vars(of_kind.namespace), **(vars(of_kind.own) if of_kind.own is not None else {})}
+    return {
+        name: member
+        for name, member in found.items()
+        if not name.startswith("_") and of_kind.accepts(member) and name not in of_kind.refused
+    }
 
 
 def resolve(kind: str, name: str) -> Callable[..., Any]:
@@ -178,7 +180,7 @@ def resolve(kind: str, name: str) -> Callable[..., Any]:
         raise FactoryError("RC201", f'"{name}" cannot be used: {of_kind.refused[full_name]}')
     if full_name not in names(kind):
         raise unknown_name(name, names(kind), of_kind.title, of_kind.plural)
-    found: Callable[..., Any] = of_kind.members()[full_name]
+    found: Callable[..., Any] = _members(kind)[full_name]
     return found
 
 

@@ -37,11 +37,6 @@ class NeighborGraph:
         self._points: Tensor | None = None
 
     @property
-    def is_wanting(self) -> bool:
-        """Whether neighbours are still to be looked for in the dataset."""
-        return self.over_dataset and self.found is None
-
-    @property
     def memory(self) -> tuple[int, ...]:
         """Where what was found lies: a recording of a step reads that memory."""
         points = (self._points,) if self._points is not None else ()
@@ -49,26 +44,26 @@ class NeighborGraph:
 
     def prepare(self, step: Step) -> None:
         """Look for neighbours in the dataset, once; where they are looked for in batches, keep what does not change."""
-        if self.is_wanting:
-            self.find(step.full_pass(self.points), step)
-        elif self.wants_points(step) and not self.over_dataset:
-            self.keep(step.full_pass(self.points))
+        if self.wants_points(step):
+            self.take(step.full_pass(self.points), step)
 
     def wants_points(self, step: Step) -> bool:
-        """Tell whether outputs that stay, of a mapping that the phase does not train, are still to be kept."""
+        """Tell whether the dataset's points are still needed: to look for neighbours, or as they stay in this phase."""
+        if self.over_dataset:
+            return self.found is None
         return self.mapping is not None and self._points is None and step.is_frozen(self.mapping)
 
-    def keep(self, points: Tensor) -> None:
-        """Keep the points ``(N, D)`` of the dataset: :meth:`points_in` takes those of its batches from them."""
-        self._points = points
+    def take(self, points: Tensor, step: Step) -> None:
+        """Look for the neighbours of all points ``(N, D)``, or keep the points for :meth:`points_in`.
 
-    def find(self, points: Tensor, step: Step) -> None:
-        """Look for the neighbours of all points ``(N, D)`` among those that train, or among those that are held out.
-
-        Files keep those of samples alone: features are seldom the same again.
+        Neighbours are looked for among those that train, or among those that are held out. Files keep those of samples
+        alone: features are seldom the same again.
         """
-        cache = step.neighbor_cache if self.mapping is None else IN_MEMORY
-        self.found = neighborhoods_of(points, step.parts, self._num_kept, self._search, cache)
+        if self.over_dataset:
+            cache = step.neighbor_cache if self.mapping is None else IN_MEMORY
+            self.found = neighborhoods_of(points, step.parts, self._num_kept, self._search, cache)
+        else:
+            self._points = points
 
     def points(self, forward: Forward) -> Tensor:
         """Return what distances are measured between, ``(B, D)``, without gradient."""
@@ -117,10 +112,11 @@ def neighborhoods_of(
     distances = torch.zeros(len(points), num_neighbors, device=device)
     for part in parts or [torch.arange(len(points))]:
         here = part.to(device)
+        own = points[here] if parts else points
         count = min(num_neighbors, len(here) - 1)
         if count > 0:
             wanted = Search(count, "approximate" if search == _APPROXIMATE else "exact", _SEED)
-            found = cache.nearest(points[here].float(), wanted, device=device)
+            found = cache.nearest(own.float(), wanted, device=device)
             columns = torch.arange(num_neighbors).clamp_max(count - 1)
             indices[here] = here[found.indices[:, columns].to(device)]
             distances[here] = found.distances[:, columns].to(device)
