@@ -105,6 +105,7 @@ def build_mapping(config: MappingConfig, seed: int) -> Mapping:
         raise MappingError(config.name, error.message) from error
     softmax = config.softmax_layer_name or _last_softmax(layers)
     mapping = Mapping(config.name, config.type, layers, before, after, softmax, _unpooling(config))
+    mapping.works_on = config.works_on
     _initialize_layers(mapping, config, named, seed)
     return mapping
 

@@ -31,6 +31,7 @@ class MappingConfig:
     associated_feature_extractor_name: str | None
     softmax_layer_name: str | None
     prior_mapping_name: str | None
+    works_on: str
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "MappingConfig":
         """Return itself: networks hold on to their configuration, and are copied."""
@@ -58,6 +59,7 @@ class DatasetConfig:
     num_workers: int | None
     index_of_first_sample_to_use: int | None
     index_of_last_sample_to_use: int | None
+    sets: Block | None
     arguments: Block
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recombine.batch_requests import BatchOptions, Key, Request
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
 from recombine.graph import Graph
@@ -16,7 +17,7 @@ from recombine.memory import memory_budget
 from recombine.randomness import generator
 from recombine.sampling import neighborhoods, num_seeds
 from recombine.split import split, split_problem
-from recombine.step import PLAIN_VIEW, Batch
+from recombine.step import CLASSES, PLAIN_VIEW, Batch
 from recombine.view import View, seeds
 from recombine.workers import Pending, SlowView, Workers, worker_count
 
@@ -27,37 +28,6 @@ _TIMED = 4
 _MILLISECONDS = 1000
 #: The raw samples among what is computed once for all samples; no view has this name.
 _RAW = ""
-
-Key = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How a dataset is cut into training batches.
-
-    Attributes:
-        batch_size: Samples of a training batch, at least 1.
-        shuffle: Whether every epoch has an order of its own; else the natural order.
-        drop_last: Whether an incomplete last batch of an epoch is left out of training.
-        seed: The run's seed.
-        fuse: Whether consecutive geometric transforms of a view share one sampling grid.
-        num_workers: Processes that transform one sample after the other; None: as many as there is use for.
-    """
-
-    batch_size: int
-    shuffle: bool
-    drop_last: bool
-    seed: int
-    fuse: bool = True
-    num_workers: int | None = None
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A batch to be computed: which samples, and the name of the random draws of each view."""
-
-    index: Tensor
-    keys: Mapping[str, Key]
 
 
 class Data:
@@ -88,16 +58,12 @@ class Data:
         options: BatchOptions,
         device: torch.device,
     ) -> None:
-        if options.batch_size > len(samples):
-            raise DataError(
-                f'dataset "{name}": batch_size is {options.batch_size}, but the dataset has only {len(samples)} '
-                f"samples; use a batch_size of at most {len(samples)}"
-            )
         self.name = name
         self.options = options
         self.device = device
         self.views = {view: View(view, transforms, samples, options.fuse) for view, transforms in views.items()}
         self._samples = samples
+        self._check_size()
         self._fits: dict[str, bool] = {}
         self._sources: dict[str, Tensor] = {}
         self.held_out = torch.empty(0, dtype=torch.int64)
@@ -109,10 +75,21 @@ class Data:
         self._workers = Workers({name: transforms for name, transforms in slow.items() if transforms is not None})
         self._ahead: dict[Key, Pending] = {}
 
+    def _check_size(self) -> None:
+        size, count = self.options.batch_size, len(self._samples)
+        if size > count:
+            reason = f"batch_size is {size}, but the dataset has only {count} samples"
+            raise DataError(f'dataset "{self.name}": {reason}; use a batch_size of at most {count}')
+
     @property
     def num_samples(self) -> int:
         """Number of samples N."""
         return len(self._samples)
+
+    @property
+    def set_sizes(self) -> tuple[int, ...] | None:
+        """Number of samples of each set that an evaluation scores by itself; None: it scores them all together."""
+        return None
 
     @property
     def labels(self) -> Tensor | None:
@@ -134,6 +111,15 @@ class Data:
         """Number of batches that one pass trains on, at least 1."""
         whole, rest = divmod(self.num_samples - len(self.held_out), self._pace)
         return whole if self.options.drop_last or rest == 0 else whole + 1
+
+    @property
+    def num_held_out(self) -> int:
+        """Number of samples that a phase validates on."""
+        return len(self.held_out)
+
+    def validating(self, validation: Mapping[str, Any]) -> "Data":
+        """Return the same dataset with samples to validate on, as a phase's ``validation`` says."""
+        return self.holding_out(validation["fraction"])
 
     def holding_out(self, fraction: float) -> "Data":
         """Return the same dataset with a share of the samples in no training batch.
@@ -256,9 +242,13 @@ class Data:
         start = 0
         for part in parts:
             keys = {view: (self.name, "excerpts", view, start) for view in sorted(views)}
-            request = _Request(part.to(self.device), keys)
+            request = Request(part.to(self.device), keys)
             yield self._batch(request, self._begun(request, {}))
             start += len(part)
+
+    def validation_batches(self, views: Collection[str]) -> Iterator[Batch]:
+        """Yield the samples that are held out in the named views, a batch at a time."""
+        yield from self.excerpts(self.held_out_parts(), views)
 
     def held_out_parts(self) -> Iterator[Tensor]:
         """Yield which samples make each batch of those held out: every sample once, or once as a seed."""
@@ -283,7 +273,7 @@ class Data:
         order = torch.randperm(count, generator=draws) if self.options.shuffle else torch.arange(count)
         return order if self._trained is None else self._trained[order]
 
-    def _request(self, phase: str, iteration: int, views: Collection[str]) -> _Request:
+    def _request(self, phase: str, iteration: int, views: Collection[str]) -> Request:
         epoch, position = divmod(iteration, self.batches_per_epoch)
         order, start = self._epoch_order(phase, epoch), position * self._pace
         if self._neighbors_per_seed:
@@ -292,7 +282,7 @@ class Data:
             index = self._neighborhoods(ahead.cpu(), draws).to(self.device)
         else:
             index = order[start : start + self.options.batch_size]
-        return _Request(index, {view: (self.name, phase, view, iteration) for view in sorted(views)})
+        return Request(index, {view: (self.name, phase, view, iteration) for view in sorted(views)})
 
     @property
     def _pace(self) -> int:
@@ -305,27 +295,37 @@ class Data:
             raise RuntimeError("batches are made by neighbourhoods, which were not found")
         return neighborhoods(ahead, len(ahead), self.neighbors, self._neighbors_per_seed, draws)
 
-    def _evaluation_request(self, start: int, batch_size: int) -> _Request:
+    def _evaluation_request(self, start: int, batch_size: int) -> Request:
         index = torch.arange(start, max(start, min(start + batch_size, self.num_samples)), device=self.device)
-        return _Request(index, {PLAIN_VIEW: (self.name, "evaluation", PLAIN_VIEW, start)})
+        return Request(index, {PLAIN_VIEW: (self.name, "evaluation", PLAIN_VIEW, start)})
 
-    def _begun(self, request: _Request, begun: Mapping[Key, Pending]) -> dict[Key, Pending]:
+    def _begun(self, request: Request, begun: Mapping[Key, Pending]) -> dict[Key, Pending]:
         """Return the slow views of a request in the making: those that were begun before, and the rest begun now."""
-        slow = {key: self.views[name] for name, key in request.keys.items() if self._is_slow(self.views[name])}
+        keys = {name: key for name, key in request.keys.items() if name in self.views}
+        slow = {key: self.views[name] for name, key in keys.items() if self._is_slow(self.views[name])}
         return {key: begun.get(key) or self._submitted(view, request.index, key) for key, view in slow.items()}
 
     def _submitted(self, view: View, index: Tensor, key: Key) -> Pending:
         draws = generator(self.options.seed, "view", *key)
         return self._workers.submit(view.name, self._take(view, index), seeds(len(index), draws))
 
-    def _batch(self, request: _Request, begun: Mapping[Key, Pending]) -> Batch:
+    def _batch(self, request: Request, begun: Mapping[Key, Pending]) -> Batch:
         """Return the batch of a request whose slow views are begun."""
         views = {}
         for name, key in request.keys.items():
             slow = begun.get(key)
-            values = self._view(name, request.index, key) if slow is None else self.views[name].gathered(slow)
+            if name == CLASSES:
+                values = self._classes(request)
+            else:
+                values = self._view(name, request.index, key) if slow is None else self.views[name].gathered(slow)
             views[name] = values.to(self.device)
         return Batch(request.index, views)
+
+    def _classes(self, request: Request) -> Tensor:
+        """Return the labels ``(B,)`` of the samples of a batch, for supervised patterns."""
+        if self._samples.labels is None:
+            raise DataError(f'dataset "{self.name}" has no labels, from which a supervised pattern could learn')
+        return self._samples.labels[request.index.cpu()]
 
     def _view(self, name: str, index: Tensor, key: Key) -> Tensor:
         """Return view ``name`` ``(B, ...)`` of the samples ``index``; ``key`` names its random draws."""
@@ -339,7 +339,7 @@ class Data:
 
     def _slow_view(self, name: str, reason: str) -> SlowView:
         """Return what a view costs that runs sample by sample, timed on a few samples."""
-        view, values = self.views[name], self._samples.take(torch.arange(min(_TIMED, self.num_samples)))
+        view, values = self.views[name], self._samples.take(torch.arange(min(_TIMED, len(self._samples))))
         view(values, generator(self.options.seed, "view", self.name, "time", name))
         started = time.perf_counter()
         view(values, generator(self.options.seed, "view", self.name, "time", name))
@@ -361,7 +361,7 @@ class Data:
             return False
         if view.name not in self._fits:
             one = view.prepare(self._samples.take(torch.zeros(1, dtype=torch.int64)))
-            size = sum(part.nelement() * part.element_size() for part in one) * self.num_samples
+            size = sum(part.nelement() * part.element_size() for part in one) * len(self._samples)
             self._fits[view.name] = size <= _CACHE_LIMIT_BYTES
         return self._fits[view.name]
 
@@ -373,12 +373,12 @@ class Data:
 
     def _prepared_whole(self, view: View) -> Tensor:
         """Return the deterministic part of a view of all samples, ``(N, ...)``, on the device."""
-        whole = torch.empty(0)
-        for start in range(0, self.num_samples, _CHUNK):
-            chunk = torch.arange(start, min(start + _CHUNK, self.num_samples), device=self.device)
+        whole, count = torch.empty(0), len(self._samples)
+        for start in range(0, count, _CHUNK):
+            chunk = torch.arange(start, min(start + _CHUNK, count), device=self.device)
             part = self._prepared_part(view, chunk)
             if start == 0:
-                whole = torch.empty((self.num_samples, *part.shape[1:]), dtype=part.dtype, device=self.device)
+                whole = torch.empty((count, *part.shape[1:]), dtype=part.dtype, device=self.device)
             whole[start : start + len(part)] = part
         return whole
 

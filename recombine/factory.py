@@ -1,9 +1,9 @@
 """torch classes and functions by their plain names, and objects built from JSON.
 
 A method file names a class as ``"type": "Linear"``. What may be named is every public class or function of the right
-kind that torch itself defines in the one namespace that belongs to the kind, and what recombine adds to it (optimizers
-that torch.optim lacks, from :mod:`recombine.optimizers`). Dotted names, private names, members that
-a namespace merely imports, and classes that would need code as an argument are refused.
+kind that torch itself defines in the one namespace that belongs to the kind, and what recombine adds to it (layers and
+optimizers that torch lacks, from :mod:`recombine.layers` and :mod:`recombine.optimizers`). Dotted names, private names,
+members that a namespace merely imports, and classes that would need code as an argument are refused.
 """
 
 import functools
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from recombine import optimizers
+from recombine import layers, optimizers
 from recombine.problems import nearest
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -122,6 +122,7 @@ KINDS: dict[str, Kind] = {
             **dict.fromkeys(("ModuleList", "ModuleDict", "ParameterList", "ParameterDict"), _CONTAINER),
             "DataParallel": "recombine itself decides on which devices a method runs",
         },
+        own=layers,
     ),
     "init": Kind("function of torch.nn.init", "initializers", torch.nn.init, _is_initializer, {}, ("tensor",)),
     "functional": Kind("function of torch.nn.functional", "functions", torch.nn.functional, _is_functional, {}),

@@ -69,7 +69,7 @@ def validate(
     sums = _Sums()
     with evaluation_mode(method), global_generator(context.seed, _PURPOSE, context.dataset):
         position = 0
-        for batch in data.excerpts(data.held_out_parts(), views):
+        for batch in data.validation_batches(views):
             step = HeldOutStep(method, batch, last, context, position)
             step.seed()
             sums.add(step, working)

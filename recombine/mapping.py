@@ -14,6 +14,8 @@ from recombine.errors import MappingError
 
 SOFTMAX_LAYERS = (nn.Softmax, nn.LogSoftmax)
 THE_INPUT = "the input"
+#: What one input of a mapping is: a sample, or a set of samples.
+SAMPLES, SETS = "samples", "sets"
 _NOT_THE_FILE = (torch.OutOfMemoryError, torch.AcceleratorError)
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError)
 
@@ -63,6 +65,8 @@ class Mapping(nn.Module):
     Attributes:
         reduced_precision: The type in which the layers compute, or None: that of their parameters. Outputs are then
             float32.
+        works_on: What one input is: ``samples``, so that batches are ``(B, ...)``, or ``sets`` of n samples each, so
+            that they are ``(B, n, ...)``.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Mapping(nn.Module):
         self.unpooling = dict(unpooling)
         self._switching = {layer_name for layer_name, layer in layers if getattr(layer, "return_indices", False)}
         self.prior: Mapping | None = None
+        self.works_on = SAMPLES
         self.reduced_precision: torch.dtype | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -1,12 +1,14 @@
 """External scores of a clustering against labels.
 
 All of them follow from one table of counts, which is added up in blocks: nothing of the size of the dataset is made.
-Information is measured in nats; what normalises it is always the arithmetic mean of the two entropies.
+Information is measured in nats; what normalises it is the arithmetic mean of the two entropies unless said otherwise.
+Functions of a table take it as :func:`contingency` makes it: ``(C, K)``, a sample in every row and in every column.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,12 +113,12 @@ class Confusion:
 def score(labels: Labels, clusters: Labels) -> Scores:
     """Compare ``clusters (N,)`` with ``labels (N,)``; the numbers of clusters and classes may differ."""
     table = contingency(labels, clusters)
-    return Scores(_accuracy(table), _normalized_information(table), _adjusted_rand(table))
+    return Scores(accuracy(table), _normalized_information(table), adjusted_rand(table))
 
 
 def clustering_accuracy(labels: Labels, clusters: Labels) -> float:
     """Return the share of samples matched by the best one-to-one matching (Kuhn 1955; rectangular where K differs)."""
-    return _accuracy(contingency(labels, clusters))
+    return accuracy(contingency(labels, clusters))
 
 
 def contingency(labels: Labels, clusters: Labels) -> Table:
@@ -137,18 +139,17 @@ def counts(labels: Labels, clusters: Labels) -> Counts:
 def agreement(counted: Counts) -> Agreement:
     """Return every score against labels."""
     table = counted.table
-    homogeneity, completeness = _explained(table)
-    both = homogeneity + completeness
+    homogeneity, completeness = homogeneity_and_completeness(table)
     return Agreement(
-        acc=_accuracy(table),
+        acc=accuracy(table),
         nmi=_normalized_information(table),
-        ari=_adjusted_rand(table),
-        ami=_adjusted_information(table),
+        ari=adjusted_rand(table),
+        ami=adjusted_information(table),
         homogeneity=homogeneity,
         completeness=completeness,
-        v_measure=2 * homogeneity * completeness / both if both > 0 else 0.0,
-        fowlkes_mallows=_fowlkes_mallows(table),
-        purity=float(table.max(0).sum() / table.sum()),
+        v_measure=v_measure(homogeneity, completeness),
+        fowlkes_mallows=fowlkes_mallows(table),
+        purity=purity(table),
         num_used_clusters=table.shape[1],
         num_classes=table.shape[0],
     )
@@ -173,7 +174,8 @@ def _blocks(labels: Labels) -> Iterator[Labels]:
         yield labels[start : start + _BLOCK]
 
 
-def _accuracy(table: Table) -> float:
+def accuracy(table: Table) -> float:
+    """Return the share of samples in the best one-to-one matching of clusters to classes, in [0, 1]."""
     rows, columns = _matched(table)
     return float(table[rows, columns].sum() / table.sum())
 
@@ -190,26 +192,37 @@ def _normalized_information(table: Table) -> float:
     """Return the mutual information over the mean of the entropies; 1 where there is one class and one cluster."""
     if table.size == 1:
         return 1.0
-    information = _information(table)
+    information = mutual_information(table)
     if information <= np.finfo(np.float64).eps:
         return 0.0
     of_class, of_cluster = _entropies(table)
     return min(information / ((of_class + of_cluster) / 2), 1.0)
 
 
-def _explained(table: Table) -> tuple[float, float]:
-    """Return homogeneity and completeness; an entropy of 0 is explained by anything."""
-    information = max(_information(table), 0.0)
+def homogeneity_and_completeness(table: Table) -> tuple[float, float]:
+    """Return homogeneity and completeness, in [0, 1]; an entropy of 0 is explained by anything."""
+    information = mutual_information(table)
     shares = (min(information / entropy, 1.0) if entropy > 0 else 1.0 for entropy in _entropies(table))
     return next(shares), next(shares)
 
 
-def _information(table: Table) -> float:
-    """Return the mutual information of classes and clusters, in nats."""
+def v_measure(homogeneity: float, completeness: float) -> float:
+    """Return the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg 2007); 0 where both are 0."""
+    both = homogeneity + completeness
+    return 2 * homogeneity * completeness / both if both > 0 else 0.0
+
+
+def purity(table: Table) -> float:
+    """Return the share of samples that belong to the most frequent class of their cluster, in (0, 1]."""
+    return float(table.max(0).sum() / table.sum())
+
+
+def mutual_information(table: Table) -> float:
+    """Return the mutual information of classes and clusters in nats, at least 0."""
     joint, rows, columns = table / table.sum(), table.sum(1) / table.sum(), table.sum(0) / table.sum()
     occurs = table > 0
     expected = np.outer(rows, columns)
-    return float(np.sum(joint[occurs] * np.log(joint[occurs] / expected[occurs])))
+    return max(float(np.sum(joint[occurs] * np.log(joint[occurs] / expected[occurs]))), 0.0)
 
 
 def _entropies(table: Table) -> tuple[float, float]:
@@ -223,21 +236,19 @@ def _entropy(shares: NDArray[np.float64]) -> float:
     return float(-np.sum(shares * np.log(shares)))
 
 
-def _adjusted_information(table: Table) -> float:
-    """Return (I - E[I]) / (mean of the entropies - E[I]); 1 where classes and clusters are the same.
+def adjusted_information(table: Table, average: Callable[[tuple[float, float]], float] = fmean) -> float:
+    """Return (I - E[I]) / (A - E[I]), at most 1; 1 where classes and clusters are the same.
 
-    E[I] is the expectation over all clusterings with the same sizes of classes and of clusters.
+    E[I] is the expectation over all clusterings with the same sizes of classes and of clusters (Vinh, Epps and Bailey
+    2010), A what ``average`` makes of the entropies of classes and clusters: their arithmetic mean, or ``max``.
     """
     if 1 in table.shape:
         return float(table.size == 1)
+    if table.shape == (table.sum(),) * 2:  # every sample is alone: a perfect match, where both differences vanish
+        return 1.0
     chance = _expected_information(table)
-    # Both differences vanish where every sample is alone, which is a perfect match.
-    above, possible = _information(table) - chance, sum(_entropies(table)) / 2 - chance
-    return _apart_from_zero(above) / _apart_from_zero(possible)
-
-
-def _apart_from_zero(value: float) -> float:
-    return math.copysign(max(abs(value), float(np.finfo(np.float64).eps)), value)
+    possible = average(_entropies(table)) - chance
+    return min((mutual_information(table) - chance) / possible, 1.0)
 
 
 def _expected_information(table: Table) -> float:
@@ -267,7 +278,7 @@ def _expected_of_class(row: int, columns: NDArray[np.float64], total: int) -> fl
     return float(np.sum((weights * terms).sum(1) / weights.sum(1)))
 
 
-def _fowlkes_mallows(table: Table) -> float:
+def fowlkes_mallows(table: Table) -> float:
     """Return sqrt(precision * recall) over pairs of samples, from counts of ordered pairs, in exact integers."""
     total = int(table.sum())
     together = _squares(table) - total
@@ -277,7 +288,7 @@ def _fowlkes_mallows(table: Table) -> float:
     return math.sqrt(together / of_class * (together / of_cluster))
 
 
-def _adjusted_rand(table: Table) -> float:
+def adjusted_rand(table: Table) -> float:
     """Return the adjusted Rand index (Hubert and Arabie 1985) from counts of ordered pairs, in exact integers."""
     total, together = int(table.sum()), _squares(table)
     of_class, of_cluster = _squares(table.sum(1)), _squares(table.sum(0))

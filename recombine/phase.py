@@ -76,7 +76,7 @@ class Phase:
         patterns = tuple((objective.name, objective.pattern) for objective in self.objectives)
         iterations = longest(self.config, self.data)
         sizes = self.data.num_samples, iterations
-        held_out = len(self.data.held_out)
+        held_out = self.data.num_held_out
         return PhaseView(self.config, dataset, *sizes, patterns, self.has_diverged, self.runner.notes, held_out)
 
     def features_of(self, mapping: Mapping) -> Tensor:
@@ -232,7 +232,7 @@ class Phase:
 def training_data(config: PhaseConfig, data: Data) -> Data:
     """Return a dataset as a phase trains on it: without samples that it holds out, in batches as it makes them."""
     if config.validation is not None:
-        data = data.holding_out(config.validation["fraction"])
+        data = data.validating(config.validation)
     if config.sampling is not None and config.sampling["type"] == _BY_NEIGHBORHOODS:
         data = data.by_neighborhoods(config.sampling["neighbors_per_seed"])
     return data

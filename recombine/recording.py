@@ -128,7 +128,7 @@ class StepRunner:
         reason = self._optimizers.unrecordable
         parts: list[Hashable] = [self._optimizers.constants(step.clock.iteration)]
         strategy = self._method.assignment.recording_key()
-        parts += [strategy, *_shapes(step.batch)]
+        parts += [strategy, step.batch.num_sets, *_shapes(step.batch)]
         for objective in working:
             own = objective.pattern.recording_key(step.clock)
             parts.append((objective.name, objective.schedule.factor(step.clock.iteration), own))
@@ -192,7 +192,8 @@ class _Recorded:
     working: Sequence[Objective]
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        batch = Batch(inputs[0], dict(zip(sorted(self.step.batch.views), inputs[1:], strict=True)))
+        views = dict(zip(sorted(self.step.batch.views), inputs[1:], strict=True))
+        batch = replace(self.step.batch, index=inputs[0], views=views)
         return self.runner.compute(self.step.on(batch), self.working).tensors()
 
 

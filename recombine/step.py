@@ -1,5 +1,6 @@
 """What one batch may see: its views, memoised outputs of the mappings, and the time. Never a label."""
 
+import math
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from recombine.clock import Clock
 from recombine.errors import DataError
-from recombine.mapping import LayerPlace, Mapping, Switch
+from recombine.mapping import SETS, LayerPlace, Mapping, Switch
 from recombine.neighbor_cache import IN_MEMORY, NeighborCache
 from recombine.randomness import generator, seed_global
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from recombine.method import Method
 
 PLAIN_VIEW = "plain"
+#: What supervised patterns learn from stands among the views of their batches, under names that no view can have, and
+#: is there only where such a pattern asks for it.
+CLASSES = "classes\n"
+TARGETS = {"classes": CLASSES}
+_SET_IN_ONE_VECTOR = 2
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,17 @@ class Batch:
     Attributes:
         index: Positions of the samples in the dataset, ``(B,)``, int64.
         views: Tensors ``(B, ...)`` by view name; row i of every view shows sample ``index[i]``.
+        num_sets: How many sets of equal size the samples make, one after the other; None: they make none.
     """
 
     index: Tensor
     views: dict[str, Tensor]
+    num_sets: int | None = None
+
+    @property
+    def set_size(self) -> int:
+        """How many samples n each set has; a batch that makes no sets is one."""
+        return len(self.index) // (self.num_sets or 1)
 
 
 class Request(NamedTuple):
@@ -158,8 +171,18 @@ class Forward:
         """Return what a mapping gets on a view."""
         feeder = mapping.prior if mapping.prior is not None else source
         if feeder is None:
-            return Given(Answer(self.view(view)), f'the view "{view}"')
-        return Given(self._remembered("output", feeder, view, source), feeder.output_in_words)
+            seen = Answer(self.view(view))
+            return Given(self._arranged(seen, mapping) if mapping.works_on == SETS else seen, f'the view "{view}"')
+        answer = self._remembered("output", feeder, view, source)
+        is_arranged = feeder.works_on == mapping.works_on
+        return Given(answer if is_arranged else self._arranged(answer, mapping), feeder.output_in_words)
+
+    def _arranged(self, answer: Answer, mapping: Mapping) -> Answer:
+        """Return samples as the sets that a mapping works on, ``(B, n, ...)``, or the samples of sets, ``(B n, ...)``."""
+        output = answer.output
+        if mapping.works_on == SETS:
+            return answer._replace(output=output.unflatten(0, (-1, self.batch.set_size)))
+        return answer._replace(output=output.flatten(0, 1)) if output.ndim > _SET_IN_ONE_VECTOR else answer
 
 
 def joined(answers: Sequence[Answer]) -> Answer:
@@ -201,6 +224,7 @@ class StepContext:
         trained: The names of the mappings that the phase trains; None: any may be.
         neighbors: Finds nearest neighbours, or knows them from before.
         parts: The positions of the samples that train and of those that are held out; (): all train.
+        same_class_share: Tells the share of pairs of samples that are of the same class, to supervised patterns.
     """
 
     seed: int
@@ -212,6 +236,7 @@ class StepContext:
     trained: frozenset[str] | None = None
     neighbors: NeighborCache = IN_MEMORY
     parts: tuple[Tensor, ...] = ()
+    same_class_share: Callable[[], float] = field(default=lambda: math.nan)
 
 
 class Step(Forward):
@@ -240,6 +265,18 @@ class Step(Forward):
         """Seed torch's global generators, from which dropout draws, for this iteration."""
         context, clock = self._context, self.clock
         seed_global(context.seed, "iteration", context.dataset, clock.phase, clock.iteration)
+
+    def target(self, name: str) -> Tensor:
+        """Return what a supervised pattern learns from, ``(B,)``: of ``classes``, the class of each sample, int64.
+
+        KeyError where the pattern's schema does not name it in ``x-supervised``, and no pattern beside it does.
+        """
+        return self.batch.views[TARGETS[name]]
+
+    @property
+    def same_class_share(self) -> float:
+        """The share of pairs of different samples of a set, or of the dataset, that are of the same class, in [0, 1]."""
+        return self._context.same_class_share()
 
     @property
     def centroids_changed(self) -> bool:

@@ -163,7 +163,7 @@ def test_every_score_equals_scikit_learn(name):
 def test_the_expected_information_is_that_of_shuffled_clusters():
     labels, found = EDGES["more clusters"]
     draws = np.random.default_rng(0)
-    shuffled = [metrics._information(contingency(labels, draws.permutation(found))) for _ in range(2000)]
+    shuffled = [metrics.mutual_information(contingency(labels, draws.permutation(found))) for _ in range(2000)]
     expected = metrics._expected_information(contingency(labels, found))
     assert expected == pytest.approx(np.mean(shuffled), abs=5 * np.std(shuffled) / np.sqrt(len(shuffled)))
 
@@ -173,6 +173,11 @@ def test_mass_far_from_the_mean_is_left_out_without_a_difference(monkeypatch):
     near = metrics._expected_information(table)
     monkeypatch.setattr(metrics, "_AT_LEAST", 10**9)
     assert near == pytest.approx(metrics._expected_information(table), rel=1e-12)
+
+
+def test_samples_all_alone_are_a_perfect_match_whatever_is_rounded():
+    alone = [agreement(counts(np.arange(count), np.arange(count))) for count in range(2, 120)]
+    assert {scores.ami for scores in alone} == {1.0}
 
 
 def test_all_scores_are_pinned():

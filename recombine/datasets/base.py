@@ -21,6 +21,7 @@ from recombine import datasets as folder
 from recombine.errors import DataError
 from recombine.graph import Graph
 from recombine.mapped import open_array, tensor_over
+from recombine.set_draws import SetGenerator
 
 SampleKind = Literal["image", "tensor_image", "other"]
 _IMAGE_DIMENSIONS = 3
@@ -46,12 +47,14 @@ class Samples:
         labels: Labels ``(N,)``, int64, or None.
         class_names: Names of the labels 0, 1, ..., or None.
         graph: Edges between the samples, or None.
+        set_generator: What makes sets of samples, where the dataset has none of its own.
     """
 
     values: Tensor | Sequence[Tensor]
     labels: Tensor | None = None
     class_names: tuple[str, ...] | None = None
     graph: Graph | None = None
+    set_generator: SetGenerator | None = None
 
     def __len__(self) -> int:
         """Return the number of samples N."""
@@ -89,6 +92,7 @@ class Samples:
         tensors = self.values if self.is_ragged else [self.tensor()]
         for tensor in (*tensors, *(self.graph.tensors if self.graph is not None else ())):
             _hash(found, tensor)
+        found.update(repr(self.set_generator).encode() if self.set_generator is not None else b"")
         return found.hexdigest()
 
     @cached_property
