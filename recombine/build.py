@@ -1,6 +1,7 @@
 """From a frozen configuration to networks, a method, data and phases."""
 
 from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,8 @@ from recombine import factory, registry
 from recombine.assignment.base import AssignmentStrategy, StrategyContext
 from recombine.assignment.centroids import Centroids
 from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
-from recombine.data import BatchOptions, Data
+from recombine.batch_requests import BatchOptions
+from recombine.data import Data
 from recombine.datasets.base import Samples, open_dataset
 from recombine.errors import MappingError
 from recombine.mapping import SOFTMAX_LAYERS, LayerPlace, Mapping, Switches
@@ -22,18 +24,36 @@ from recombine.objective import Objective, Term, WeightSchedule
 from recombine.pattern_arguments import pattern_arguments, pattern_options
 from recombine.pattern_losses import loss_names, losses_of, named_patterns
 from recombine.randomness import global_generator
-from recombine.step import PLAIN_VIEW
+from recombine.set_data import SetData
+from recombine.set_draws import Part, SetOptions
+from recombine.step import PLAIN_VIEW, TARGETS
 from recombine.subschemas import annotation, walk
 
 _PROBE_SAMPLES = 2
 _STRATEGY_KEYS = ("type", "description", "associated_feature_extractor_name")
 
 
-def build_data(config: DatasetConfig, samples: Samples, seed: int, device: torch.device) -> Data:
-    """Return a dataset as batches of named views on a device."""
+def build_data(
+    config: DatasetConfig, samples: Samples, seed: int, device: torch.device, parts: Sequence[Part] = ("test",)
+) -> Data:
+    """Return a dataset as batches of named views on a device.
+
+    Args:
+        config: The dataset.
+        samples: The decoded samples.
+        seed: The run's seed.
+        device: Where the batches live.
+        parts: Of a dataset that makes sets, for what it will make them; what is short for them is an error.
+
+    Raises:
+        DataError: As :class:`recombine.data.Data` and :class:`recombine.set_data.SetData`.
+    """
     views = {PLAIN_VIEW: config.transforms, **{v["name"]: v["transforms"] for v in config.batch_augmentations}}
     options = BatchOptions(config.batch_size, config.shuffle, config.drop_last, seed, config.fuse, config.num_workers)
-    return Data(config.name, samples, views, options, device)
+    if config.sets is None:
+        return Data(config.name, samples, views, options, device)
+    sets = SetOptions.of(config.sets, config.num_clusters)
+    return SetData(config.name, samples, views, options, device, sets, parts)
 
 
 def load_samples(config: DatasetConfig, folder: Path, data_root: Path | None) -> Samples:
@@ -247,4 +267,5 @@ def views_of(block: Dictionary[str, Any]) -> list[str]:
         if annotation(visit.parts, "x-ref") == "view" and visit.pointer.split("/")[1] in options:
             found.append(visit.value)
         found += annotation(visit.parts, "x-reads-views") or []
+    found += [TARGETS[name] for name in entry.schema.get("x-supervised", ())]
     return sorted(set(found))

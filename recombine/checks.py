@@ -14,6 +14,7 @@ from recombine.pointers import parts
 from recombine.problems import Finding, listing
 from recombine.references import runs_on
 from recombine.schedule_checks import criteria_listen, obstacle, schedulers_listen
+from recombine.set_checks import set_findings
 from recombine.subschemas import JsonObject
 
 _MAPPINGS, _PHASES, _STRATEGY, _DATASETS = "mappings", "phases", "cluster_assignment_strategy", "datasets"
@@ -30,7 +31,7 @@ _UNREAD = {
 }
 _CLASSIFIERS = ("feature_space_classifier", "sample_space_classifier")
 _PERFORMANCE = "performance_evaluation_"
-_TIME = {"iterations", "epochs"}
+_TIME = {"iterations", "epochs", "patience"}
 _LEAST_ARI = -0.5
 _AFTER_PHASE = "k_means_after_phase"
 _BY_PATTERNS = "recalculation_by_design_pattern"
@@ -334,6 +335,7 @@ _METHOD_CHECKS: dict[Callable[[JsonObject], Iterator[Finding]], tuple[str, ...]]
     _ranges_hold: (_DATASETS,),
     _kept_mappings_fit: (_DATASETS,),
     _chains_end: (_MAPPINGS,),
+    set_findings: (_MAPPINGS, _DATASETS, _STRATEGY, _PHASES),
     _classifiers_are_fed: (_MAPPINGS,),
     _strategy_can_assign: (_MAPPINGS, _STRATEGY),
     _choice_has_effect: (_STRATEGY,),

@@ -10,7 +10,7 @@ from recombine.metrics import Scores
 
 _PREFIX = "performance_evaluation_"
 #: Criteria on a learning rate and on a loss on held-out samples.
-RATE, HELD_OUT = "learning_rate_le", "validation_lt"
+RATE, HELD_OUT, PATIENCE = "learning_rate_le", "validation_lt", "patience"
 #: What is watched is called so; the losses of patterns have their names after the prefix.
 VALIDATION_LOSS, VALIDATION_PREFIX = "validation_loss", "validation_"
 #: Rates are multiplied again and again: 0.001 times 0.1 six times is a little more than 1e-9.
@@ -64,11 +64,40 @@ class Watched:
         performance: The last evaluation of the phase, or None before the first.
         validation: The last validation of the phase, or None before the first.
         rates: The learning rates by the names of the optimizers.
+        lowest: The lowest validation of the phase so far, or None before the first.
     """
 
     performance: Performance | None = None
     validation: Validation | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    lowest: "Lowest | None" = None
+
+
+@dataclass(frozen=True)
+class Lowest:
+    """The validation of a phase with the lowest value of what it watches.
+
+    Attributes:
+        iteration: Iterations of the phase that were complete.
+        metric: What is watched.
+        value: The lowest it has been.
+    """
+
+    iteration: int
+    metric: str
+    value: float
+
+    @classmethod
+    def after(cls, before: "Lowest | None", found: Validation, metric: str) -> "Lowest | None":
+        """Return the lowest after one more validation; of equal ones, the first."""
+        value = found.metrics().get(metric)
+        if value is None or (before is not None and value >= before.value):
+            return before
+        return cls(found.iteration, metric, value)
+
+    def __str__(self) -> str:
+        """Return what it is, and when."""
+        return f"the lowest {self.metric} was {self.value:.6g} after iteration {self.iteration}"
 
 
 def first_met(criteria: Mapping[str, Any], clock: Clock, watched: Watched) -> str | None:
@@ -92,6 +121,8 @@ def _met(name: str, bound: Any, clock: Clock, watched: Watched) -> str | None:
         return _rate_met(bound, watched.rates)
     if name == HELD_OUT:
         return _validation_met(bound, watched.validation)
+    if name == PATIENCE:
+        return _patience_met(bound, clock, watched.lowest)
     if watched.performance is None:
         return None
     return _performance_met(name.removeprefix(_PREFIX), bound, clock, watched.performance)
@@ -115,6 +146,11 @@ def _validation_met(bound: Mapping[str, Any], validation: Validation | None) -> 
     value = validation.metrics().get(bound["metric"]) if validation is not None else None
     held = value is not None and value < bound["value"]
     return f"the {bound['metric']} {value:.6g} is below {bound['value']:g}" if held else None
+
+
+def _patience_met(bound: int, clock: Clock, lowest: Lowest | None) -> str | None:
+    held = lowest is not None and clock.iteration - lowest.iteration >= bound
+    return f"{bound} iterations passed without a lower validation: {lowest}" if held else None
 
 
 def _performance_met(name: str, bound: Any, clock: Clock, performance: Performance) -> str | None:

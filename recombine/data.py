@@ -156,14 +156,13 @@ class Data:
         return other
 
     @property
-    def trained(self) -> Tensor:
-        """Positions of the samples that training batches hold, ascending, ``(N - H,)``, int64, on the CPU."""
-        return self._trained if self._trained is not None else torch.arange(self.num_samples)
-
-    @property
     def parts(self) -> tuple[Tensor, ...]:
         """The positions of samples that train and of those held out: no neighbours across; (): all train."""
-        return (self.trained, self.held_out.sort().values) if len(self.held_out) else ()
+        return (self._trained, self.held_out.sort().values) if self._trained is not None else ()
+
+    def same_class_share(self) -> float:
+        """The share of pairs of different samples of the dataset that have the same label, in [0, 1]."""
+        return self._samples.same_label_share
 
     def start_workers(self) -> tuple[SlowView, ...]:
         """Start the processes for the views that run sample by sample, and return what these cost.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -11,11 +11,12 @@ from torch.nn.parameter import is_lazy
 
 from recombine.assignment.base import Assigner
 from recombine.data import Data
-from recombine.errors import DivergedError
+from recombine.errors import DataError, DivergedError
 from recombine.label_free import LabelFree, label_free, sample_positions
 from recombine.method import Method
-from recombine.metrics import Scores, score
+from recombine.metrics import Scores, mean_scores, score
 from recombine.randomness import global_generator
+from recombine.set_report import SetReport, set_report
 from recombine.step import Forward
 
 _LEAST_BATCH = 1024
@@ -32,6 +33,7 @@ class Evaluation:
         scores: Agreement with the labels, or None where there are none.
         candidates: The same for each of the alternatives that the strategy chooses among by score.
         label_free: Scores without labels, or None where nobody asked for them.
+        sets: What else there is to say of sets, where these are scored one by one, or None.
     """
 
     clusters: Tensor
@@ -39,6 +41,7 @@ class Evaluation:
     scores: Scores | None
     candidates: Mapping[str, Scores] = field(default_factory=dict)
     label_free: LabelFree | None = None
+    sets: SetReport | None = None
 
 
 @contextmanager
@@ -58,7 +61,12 @@ def full_pass(method: Method, data: Data, compute: Callable[[Forward], Tensor]) 
 
     Functions that draw in evaluation mode as well (``dropout`` of torch.nn.functional) draw the same in every pass,
     and leave the draws of the training alone. The result is an ordinary tensor of the caller's own.
+
+    Raises:
+        DataError: The dataset makes sets, so that there is no whole that training may look at.
     """
+    if data.set_sizes is not None:
+        raise DataError(f'dataset "{data.name}" makes sets: nothing can look at all its samples together')
     return _full_passes(method, data, lambda forward: (compute(forward),))[0]
 
 
@@ -110,7 +118,13 @@ def evaluate(method: Method, data: Data) -> Evaluation | None:
     Raises:
         DivergedError: A confidence is NaN or infinite.
     """
-    return evaluate_by(method.assignment, method, data) if method.assignment.is_ready else None
+    if not method.assignment.is_ready:
+        return None
+    evaluation = evaluate_by(method.assignment, method, data)
+    if data.set_sizes is None:
+        return evaluation
+    with evaluation_mode(method), global_generator(data.options.seed, "set report", data.name):
+        return replace(evaluation, sets=set_report(method, data, evaluation.clusters))
 
 
 def evaluate_by(assigner: Assigner, method: Method, data: Data) -> Evaluation:
@@ -125,13 +139,21 @@ def evaluate_by(assigner: Assigner, method: Method, data: Data) -> Evaluation:
     clusters, confidence, *rest = (column.cpu() for column in _full_passes(method, data, columns))
     if not torch.isfinite(confidence).all():
         raise DivergedError(f'the assignments of dataset "{data.name}" are NaN or infinite: the training diverged')
-    unlabelled = columns.label_free(clusters, confidence)
+    unlabelled = columns.label_free(clusters, confidence) if data.set_sizes is None else None
     if data.labels is None:
         return Evaluation(clusters, confidence, None, label_free=unlabelled)
-    labels = data.labels.numpy()
     names = assigner.candidate_names
-    candidates = {name: score(labels, column.numpy()) for name, column in zip(names, rest, strict=True)}
-    return Evaluation(clusters, confidence, score(labels, clusters.numpy()), candidates, unlabelled)
+    candidates = {name: _scored(data, data.labels, column) for name, column in zip(names, rest, strict=True)}
+    return Evaluation(clusters, confidence, _scored(data, data.labels, clusters), candidates, unlabelled)
+
+
+def _scored(data: Data, labels: Tensor, clusters: Tensor) -> Scores:
+    """Score clusters ``(N,)`` of a dataset against its labels ``(N,)``: of sets, the mean over them."""
+    sizes = data.set_sizes
+    if sizes is None:
+        return score(labels.numpy(), clusters.numpy())
+    pairs = zip(labels.split(sizes), clusters.split(sizes), strict=True)
+    return mean_scores([score(own.numpy(), found.numpy()) for own, found in pairs])
 
 
 class _Columns:

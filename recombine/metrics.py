@@ -6,8 +6,8 @@ Functions of a table take it as :func:`contingency` makes it: ``(C, K)``, a samp
 """
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
 from statistics import fmean
 
 import numpy as np
@@ -114,6 +114,11 @@ def score(labels: Labels, clusters: Labels) -> Scores:
     """Compare ``clusters (N,)`` with ``labels (N,)``; the numbers of clusters and classes may differ."""
     table = contingency(labels, clusters)
     return Scores(accuracy(table), _normalized_information(table), adjusted_rand(table))
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Return the mean of each score over several clusterings, at least one."""
+    return Scores(*(math.fsum(values) / len(scores) for values in zip(*(astuple(one) for one in scores), strict=True)))
 
 
 def clustering_accuracy(labels: Labels, clusters: Labels) -> float:

@@ -4,6 +4,7 @@ from recombine import registry
 from recombine.config import DatasetConfig, MethodConfig, PhaseConfig
 from recombine.criteria import ORACLE_CRITERIA
 from recombine.optim import LOSS, METRICS
+from recombine.pattern_losses import named_patterns
 
 _SCORES = set(METRICS) - {LOSS}
 
@@ -17,6 +18,7 @@ def oracle_reasons(config: MethodConfig, dataset: DatasetConfig) -> tuple[str, .
         metrics = [block.get("metric") for block in phase.optimizer_learning_rate_schedulers]
         watched = [metric for metric in metrics if metric in _SCORES]
         reasons += [f'a scheduler of phase "{phase.name}" watches {metric}' for metric in watched]
+        reasons += [f'the pattern "{name}" of phase "{phase.name}" is supervised' for name in _supervised(phase)]
     return tuple(reasons)
 
 
@@ -27,6 +29,12 @@ def _phases_behind(config: MethodConfig, dataset: DatasetConfig) -> list[PhaseCo
         kept = [] if other.reinitialize_mappings else phases
         phases = [*kept, *(phase for phase in config.phases_of(other) if phase not in kept)]
     return phases
+
+
+def _supervised(phase: PhaseConfig) -> list[str]:
+    """Return the patterns of a phase that learn from labels."""
+    patterns = named_patterns(phase.design_patterns)
+    return [name for name, block in patterns if registry.patterns()[block["pattern"]].schema.get("x-supervised")]
 
 
 def _oracle_options(config: MethodConfig) -> list[str]:

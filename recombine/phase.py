@@ -151,12 +151,13 @@ class Phase:
         self.check_divergence()
         with self._placing_divergence():
             found = validate(state.method, self.data, self.objectives, state.clock, self.context)
-        state.validation = found
+        state.note_validation(found, options)
         return found
 
     def watched(self) -> Watched:
         """Return what exit criteria look at."""
-        return Watched(self.state.performance, self.state.validation, self.optimizers.rates)
+        state = self.state
+        return Watched(state.performance, state.validation, self.optimizers.rates, state.lowest)
 
     def step_schedulers(self) -> None:
         """Step the learning rate schedulers whose interval is over.
@@ -180,8 +181,11 @@ class Phase:
         return known
 
     def finish(self) -> None:
-        """Refresh the strategy after the last iteration."""
+        """Take the parameters that the phase is to end with, and refresh the strategy."""
         self.check_divergence()
+        if self.state.best_parameters is not None:
+            self.state.restore_best()
+            self.runner.notes.append(f"The parameters that are kept are the best: {self.state.lowest}")
         with self._placing_divergence():
             self.state.method.assignment.finish_phase(self.config.name, self.features_of)
 
@@ -303,6 +307,7 @@ def _context(seed: int, config: PhaseConfig, data: Data, state: RunState, neighb
         trained,
         neighbors,
         data.parts,
+        data.same_class_share,
     )
 
 

@@ -33,6 +33,7 @@ from recombine.places import Places
 from recombine.problems import Finding
 from recombine.randomness import generator, global_generator
 from recombine.rehearsal import phase_findings, rehearsal_data
+from recombine.set_preflight import sampled_set_findings
 from recombine.split import num_held_out, split_problem
 from recombine.step import PLAIN_VIEW, Forward
 
@@ -90,6 +91,13 @@ class Preflight:
             return
         self.cache[key] = self.samples[dataset.name] = samples
         phases = self.config.phases_of(dataset)
+        if dataset.sets is not None:
+            yield from sampled_set_findings(dataset, samples, phases, place)
+            return
+        if samples.set_generator is not None:
+            message = f'dataset "{dataset.name}" generates sets, and has no samples of its own'
+            yield Finding("RC502", message, 'Add "sets".', place)
+            return
         yield from size_findings(dataset, len(samples), place)
         yield from tail_findings(dataset, {_num_trained(phase, len(samples)) for phase in phases}, place)
         for phase in phases:

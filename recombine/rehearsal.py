@@ -25,7 +25,7 @@ from recombine.optim import NamedOptimizer, OptimizerSet
 from recombine.problems import Finding
 from recombine.step import Step, StepContext
 
-_SAMPLES = 8
+_SAMPLES, _SETS = 8, 2
 
 
 @dataclass
@@ -46,7 +46,11 @@ class Reach:
 
 
 def rehearsal_data(dataset: DatasetConfig, samples: Samples, seed: int) -> Data:
-    """Return the first few samples of a dataset as a dataset of one batch."""
+    """Return the first few samples of a dataset as a dataset of one batch, or a few of its sets."""
+    if dataset.sets is not None:
+        few = {"num_evaluation_sets": _SETS, "num_examples": 0}
+        small = replace(dataset, batch_size=_SETS, sets={**dataset.sets, **few})
+        return build_data(small, samples, seed, torch.device("cpu"))
     size = min(_SAMPLES, dataset.batch_size, len(samples))
     small = replace(dataset, batch_size=size, shuffle=False)
     return build_data(small, samples.subset(0, size - 1), seed, torch.device("cpu"))
@@ -89,7 +93,8 @@ def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method,
         NetworkError: A loss is no single number, or a network cannot take what it gets.
     """
     over_all = partial(full_pass, method, data)
-    context = StepContext(data.options.seed, data.name, data.device, over_all, graph=data.graph)
+    share = data.same_class_share
+    context = StepContext(data.options.seed, data.name, data.device, over_all, graph=data.graph, same_class_share=share)
     batch = data.training_batch(phase.name, 0, objective.views)
     reached: dict[str, set[Tensor]] = {term.name: set() for term in objective.terms.values()}
     for start in objective.pattern.stage_starts():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from recombine.complete import blocks
-from recombine.criteria import HELD_OUT, RATE, VALIDATION_LOSS, VALIDATION_PREFIX
+from recombine.criteria import HELD_OUT, PATIENCE, RATE, VALIDATION_LOSS, VALIDATION_PREFIX
 from recombine.optim import LOSS, METRICS, PLATEAU
 from recombine.pattern_losses import loss_names, named_patterns
 from recombine.problems import Finding, suggestion
@@ -36,6 +36,11 @@ def criteria_listen(method: JsonObject, phase: JsonObject, pointer: str) -> Iter
     if HELD_OUT in criteria:
         metric = criteria[HELD_OUT]["metric"]
         yield from _validation_findings(phase, metric, _validation_metrics(phase), f"{place}/{HELD_OUT}/metric")
+    validation = phase.get("validation")
+    if validation is not None:
+        watched = f"{pointer}/validation/metric"
+        yield from _validation_findings(phase, validation["metric"], _validation_metrics(phase), watched)
+        yield from _patience_findings(criteria.get(PATIENCE), validation["interval"], f"{place}/{PATIENCE}")
     if RATE in criteria:
         yield from _rate_findings(phase, criteria[RATE], f"{place}/{RATE}")
 
@@ -67,6 +72,12 @@ def _validation_findings(phase: JsonObject, metric: str, known: list[str], place
     elif phase.get("validation") is None:
         message = "a loss on held-out samples is watched, and this phase holds none out"
         yield Finding("RC406", message, 'Add "validation".', place)
+
+
+def _patience_findings(patience: int | None, interval: Any, place: str) -> Iterator[Finding]:
+    if patience is not None and isinstance(interval, int) and patience < interval:
+        message = f"the phase would end {patience} iterations after its first validation, before there is another"
+        yield Finding("RC106", message, f'Write at least {interval}, the "interval" of "validation".', place)
 
 
 def _rate_findings(phase: JsonObject, bound: Any, place: str) -> Iterator[Finding]:

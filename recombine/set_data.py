@@ -135,12 +135,15 @@ class SetData(Data):
         drawn = self._drawn("validation", self._num_validation_sets, self.options.batch_size)
         yield from self._batches(drawn, views, "validation")
 
-    @cached_property
     def same_class_share(self) -> float:
         """The share of pairs of objects of a training set that are of the same class, in [0, 1].
 
         It is estimated from 10,000 sets, which leaves a standard error below 0.003.
         """
+        return self._same_class_share
+
+    @cached_property
+    def _same_class_share(self) -> float:
         shares = []
         for drawn in self._drawn("train", _SHARE_SETS, _SHARE_SETS_AT_ONCE):
             size = drawn.classes.shape[1]

@@ -1,5 +1,6 @@
 """What changes during a run, and what must survive a crash."""
 
+import copy
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from recombine.clock import Clock
-from recombine.criteria import Performance, Validation
+from recombine.criteria import Lowest, Performance, Validation
 from recombine.method import Method
 from recombine.metrics import Scores
 from recombine.optim import LossKey
@@ -85,6 +86,8 @@ class RunState:
         performance: The last evaluation of the phase, or None before the first.
         previous_clusters: Clusters ``(N,)`` at the last evaluation of the phase.
         validation: The last validation of the phase, or None before the first.
+        lowest: The lowest validation of the phase, or None before the first.
+        best_parameters: Parameters and buffers at that validation, where the phase is to end with them, or None.
         interval_losses: The losses that schedulers watch.
         history: The evaluations on the current dataset, of all its phases so far.
     """
@@ -97,6 +100,8 @@ class RunState:
     performance: Performance | None = None
     previous_clusters: Tensor | None = field(default=None, repr=False)
     validation: Validation | None = None
+    lowest: Lowest | None = None
+    best_parameters: dict[str, Any] | None = field(default=None, repr=False)
     interval_losses: IntervalLosses = field(default_factory=IntervalLosses)
     history: list[Evaluated] = field(default_factory=list)
 
@@ -113,7 +118,22 @@ class RunState:
         self.performance = None
         self.previous_clusters = None
         self.validation = None
+        self.lowest, self.best_parameters = None, None
         self.interval_losses = IntervalLosses()
+
+    def note_validation(self, found: Validation | None, options: Mapping[str, Any]) -> None:
+        """Take up the losses on held-out samples, and the parameters if they are the best so far and will be wanted.
+
+        Args:
+            found: The losses; None: no pattern has one at this time.
+            options: The phase's ``validation``.
+        """
+        self.validation = found
+        before = self.lowest
+        self.lowest = Lowest.after(before, found, options["metric"]) if found is not None else before
+        if self.lowest is not before and options["restore_best"]:
+            tensors = self._tensors()
+            self.best_parameters = {name: _copied(value) for name, value in tensors.items()}
 
     def leave_phase(self) -> None:
         """Note that the phase is over."""
@@ -126,28 +146,42 @@ class RunState:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as tensors and plain values; the tensors are the state's own, not copies."""
-        # Parameters that no input has given a size yet are not there to be saved.
-        tensors = self.method.state_dict().items()
         return {
-            "method": {name: value for name, value in tensors if not isinstance(value, Tensor) or not is_lazy(value)},
+            "method": self._tensors(),
             "clock": asdict(self.clock),
             "place": asdict(self.place),
             "centroids_changed": self.centroids_changed,
             "performance": _performance_as_dict(self.performance),
             "previous_clusters": self.previous_clusters,
             "validation": asdict(self.validation) if self.validation is not None else None,
+            "lowest": asdict(self.lowest) if self.lowest is not None else None,
+            "best_parameters": self.best_parameters,
             "interval_losses": {"sums": self.interval_losses.sums, "counts": self.interval_losses.counts},
             "history": [evaluated.as_dict() for evaluated in self.history],
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what :meth:`state_dict` returned; the networks were built for the same origin."""
+    def restore_best(self) -> None:
+        """Give the networks the parameters that they had at the lowest validation of the phase, if they were kept."""
+        if self.best_parameters is not None:
+            self._load(self.best_parameters)
+            self.best_parameters = None
+
+    def _tensors(self) -> dict[str, Any]:
+        """Return parameters and buffers; those that no input has given a size yet are not there to be saved."""
+        tensors = self.method.state_dict().items()
+        return {name: value for name, value in tensors if not isinstance(value, Tensor) or not is_lazy(value)}
+
+    def _load(self, tensors: Mapping[str, Any]) -> None:
         lazy = {
             name for name, value in self.method.state_dict().items() if isinstance(value, Tensor) and is_lazy(value)
         }
-        unknown = self.method.load_state_dict(state["method"], strict=False)
+        unknown = self.method.load_state_dict(tensors, strict=False)
         if unknown.unexpected_keys or not lazy.issuperset(unknown.missing_keys):
             raise RuntimeError(f"a checkpoint of the same run has other parameters: {unknown}")
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned; the networks were built for the same origin."""
+        self._load(state["method"])
         device = next((parameter.device for parameter in self.method.parameters()), None)
         losses = _interval_losses(state)
         sums = {key: total.to(device) for key, total in losses["sums"].items()}
@@ -158,8 +192,15 @@ class RunState:
         self.previous_clusters = state["previous_clusters"]
         validation = state.get("validation")
         self.validation = Validation(**validation) if validation is not None else None
+        lowest = state.get("lowest")
+        self.lowest = Lowest(**lowest) if lowest is not None else None
+        self.best_parameters = state.get("best_parameters")
         self.interval_losses = IntervalLosses(sums, losses["counts"])
         self.history = [Evaluated.from_dict(evaluated) for evaluated in state["history"]]
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
 
 
 def _interval_losses(state: Mapping[str, Any]) -> Mapping[str, dict[LossKey, Any]]:

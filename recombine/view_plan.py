@@ -164,8 +164,10 @@ class _Trials:
         self._config = config
         self._method = method
         self._batch = batch
+        whole, share = self._full_pass, data.same_class_share
+        device = torch.device("cpu")
         self._context = StepContext(
-            data.options.seed, data.name, torch.device("cpu"), self._full_pass, graph=data.graph
+            data.options.seed, data.name, device, whole, graph=data.graph, same_class_share=share
         )
         self.asked: dict[tuple[str, tuple[int, ...]], tuple[Request, Answer]] = {}
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from recombine import data
-from recombine.data import BatchOptions, Data
+from recombine.batch_requests import BatchOptions
+from recombine.data import Data
 from recombine.datasets.base import Samples, open_dataset
 from recombine.errors import DataError
 from recombine.view import View

@@ -6,7 +6,8 @@ from torch import nn
 
 from recombine import evaluate as evaluation
 from recombine.assignment.base import Assignment, AssignmentStrategy
-from recombine.data import BatchOptions, Data
+from recombine.batch_requests import BatchOptions
+from recombine.data import Data
 from recombine.datasets.base import Samples
 from recombine.errors import DivergedError
 from recombine.evaluate import evaluate, evaluation_mode, features, full_pass

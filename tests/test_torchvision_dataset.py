@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from recombine import torchvision_dataset
-from recombine.data import BatchOptions, Data
+from recombine.batch_requests import BatchOptions
+from recombine.data import Data
 from recombine.datasets.base import NotThereError, Samples, open_dataset
 from recombine.errors import DataError
 from recombine.torchvision_dataset import TorchvisionSource

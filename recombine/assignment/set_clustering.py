@@ -3,7 +3,6 @@
 from collections.abc import Hashable
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from recombine.assignment.base import Assignment, AssignmentStrategy, StrategyContext
@@ -36,8 +35,8 @@ class SetClustering(AssignmentStrategy):
         count_uncertainty_passes: int,
     ) -> None:
         super().__init__()
-        self._heads = (count_head, assignment_head)  # in a tuple: their parameters are counted among the mappings
-        self._min_clusters = min_clusters
+        self.heads = (count_head, assignment_head)  # in a tuple: their parameters are counted among the mappings
+        self.min_clusters = min_clusters
         self._seed = context.seed
         self._num_counts = context.num_clusters - min_clusters + 1
         self.num_permutations = num_permutations
@@ -46,7 +45,7 @@ class SetClustering(AssignmentStrategy):
     @property
     def count_head(self) -> Mapping:
         """What tells the number of clusters."""
-        return self._heads[0]
+        return self.heads[0]
 
     def outputs(self, forward: Forward, view: str = PLAIN_VIEW) -> SetOutputs:
         """Return what the network says of the sets of a batch, averaged over orders of their objects.
@@ -54,13 +53,13 @@ class SetClustering(AssignmentStrategy):
         Raises:
             NetworkError: The batch makes no sets, or the outputs do not have the shapes that fit together.
         """
-        found = [set_outputs(forward, *self._heads, self._min_clusters, view)]
+        found = [set_outputs(forward, *self.heads, self.min_clusters, view)]
         for number in range(1, self.num_permutations):
             order = self._order(forward.batch.set_size, number)
             permuted = Forward(forward.method, permuted_batch(forward.batch, order))
-            answer = set_outputs(permuted, *self._heads, self._min_clusters, view)
+            answer = set_outputs(permuted, *self.heads, self.min_clusters, view)
             logits = answer.cluster_logits[:, order.argsort().to(answer.cluster_logits.device)]
-            found.append(SetOutputs(answer.count_log_probs, logits, self._min_clusters))
+            found.append(SetOutputs(answer.count_log_probs, logits, self.min_clusters))
         return found[0] if len(found) == 1 else averaged(found)
 
     def log_probs(self, forward: Forward, view: str = PLAIN_VIEW) -> Tensor:
@@ -80,7 +79,7 @@ class SetClustering(AssignmentStrategy):
     @property
     def candidate_names(self) -> tuple[str, ...]:
         """Every number of clusters."""
-        return tuple(f"k = {k}" for k in counts_of(self._num_counts, self._min_clusters))
+        return tuple(f"k = {k}" for k in counts_of(self._num_counts, self.min_clusters))
 
     def candidates(self, forward: Forward) -> dict[str, Tensor]:
         """Return the clusters ``(B n,)`` for every number of clusters, whatever the network thinks of it."""
@@ -115,6 +114,8 @@ def averaged(found: list[SetOutputs]) -> SetOutputs:
 
 def _matched(first: Tensor, other: Tensor) -> Tensor:
     """Return ``other (B, n, k)`` with its clusters numbered so that they agree best with ``first``, set by set."""
+    from scipy.optimize import linear_sum_assignment  # here, as it takes long to import
+
     overlap = (first.transpose(1, 2) @ other).detach().cpu().numpy()
     columns = torch.stack([torch.from_numpy(linear_sum_assignment(one, maximize=True)[1]) for one in overlap])
     return other.gather(2, columns[:, None, :].expand(other.shape).to(other.device))

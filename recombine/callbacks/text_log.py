@@ -86,9 +86,7 @@ class TextLog(Callback):
             values = ", ".join(f"{loss.name} {float(loss.value):.6g}" for loss in due)
             self.emit(f"Iteration {iteration}: {values}")
         self._tell_stages(phase, state)
-        for note in phase.notes[self._notes_told :]:
-            self.emit(f"Iteration {iteration}: {note}")
-        self._notes_told = len(phase.notes)
+        self._tell_notes(phase, state)
 
     def evaluated(self, phase: PhaseView, state: RunState, performance: Performance | None) -> None:
         """Report scores."""
@@ -103,6 +101,7 @@ class TextLog(Callback):
 
     def phase_ended(self, phase: PhaseView, state: RunState, reason: str) -> None:
         """Say which criterion ended the phase."""
+        self._tell_notes(phase, state)
         self.emit(f'Phase "{phase.config.name}" ended after {state.clock.iteration} iterations: {reason}')
 
     def dataset_scored(self, scored: Scored) -> None:
@@ -129,6 +128,11 @@ class TextLog(Callback):
             self.emit(f"Failed: {type(error).__name__}: {error}")
         else:
             self.emit(f"Finished in {time.monotonic() - self._started:.1f} s")
+
+    def _tell_notes(self, phase: PhaseView, state: RunState) -> None:
+        for note in phase.notes[self._notes_told :]:
+            self.emit(f"Iteration {state.clock.iteration}: {note}")
+        self._notes_told = len(phase.notes)
 
     def _tell_stages(self, phase: PhaseView, state: RunState) -> None:
         stages = phase.stages(state.clock)

@@ -104,6 +104,14 @@ class Samples:
         _hash(found, self.labels)
         return found.hexdigest()
 
+    @cached_property
+    def same_label_share(self) -> float:
+        """Share of pairs of different samples that have the same label, in [0, 1]; NaN without labels."""
+        if self.labels is None or len(self) == 1:
+            return math.nan
+        counts = torch.unique(self.labels, return_counts=True)[1].double()
+        return float((counts * (counts - 1)).sum() / (len(self) * (len(self) - 1)))
+
     def take(self, index: Tensor) -> Tensor | list[Tensor]:
         """Return copies of the samples at ``index (B,)``, on the CPU."""
         if not isinstance(self.values, Tensor):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from recombine.data import BatchOptions, Data
+from recombine.batch_requests import BatchOptions
+from recombine.data import Data
 from recombine.datasets.base import NotThereError
 from recombine.datasets.table import Table
 from recombine.errors import DataError
