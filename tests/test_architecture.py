@@ -29,6 +29,7 @@ EXTRAS = {
     "imageio_ffmpeg": "recombine/canvas.py",
     "umap": "recombine/projection.py",
     "pynndescent": "recombine/approximate_neighbors.py",
+    "soundfile": "recombine/audio.py",
 }
 LONGEST_BODY, MOST_ARGUMENTS, DEEPEST, LONGEST_LOOP, LONGEST_FILE = 40, 7, 3, 200, 400
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
