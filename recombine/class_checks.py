@@ -103,10 +103,10 @@ def _dataset_errors(block: Mapping[str, Any], ours: tuple[str, ...]) -> Iterator
         yield error
         return
     parameters = _torchvision_parameters("dataset", name)
-    selectors = {"split", "train"} & {parameter.name for parameter in parameters}
-    joins = "splits" in named and bool(selectors)
-    parameters = tuple(replace(p, required=p.required and not (joins and p.name in selectors)) for p in parameters)
-    extra = (Parameter("splits", False),) if selectors else ()
+    selector = torchvision_classes.split_selector(name)
+    selected = selector if "splits" in named else None
+    parameters = tuple(replace(p, required=p.required and p.name != selected) for p in parameters)
+    extra = (Parameter("splits", False),) if selector is not None else ()
     yield from _argument_errors("dataset", Call(name, ours=ours), (*parameters, *extra), named)
 
 

@@ -19,6 +19,8 @@ Kind = Literal["transform", "dataset"]
 TABLE_FILE = Path(__file__).with_name("torchvision_signatures.json")
 
 _CODE_ARGUMENTS = ("transform", "target_transform", "loader", "is_valid_file", "lambd")
+#: The first that a class has; MNIST's kin has ``train``, Omniglot ``background``, most others ``split``.
+_SPLIT_SELECTORS = ("train", "background", "split")
 _PAIRS = "a sample is several images; only datasets of single images can be clustered"
 _REFUSED_TRANSFORMS = {
     "Lambda": "it runs code, which a method file cannot hold",
@@ -62,6 +64,12 @@ def names(kind: Kind) -> list[str]:
 def parameters(kind: Kind, name: str) -> list[Parameter]:
     """Return the constructor's parameters without ``self``; KeyError for a class that does not exist."""
     return _entries(kind)[name]["parameters"]
+
+
+def split_selector(name: str) -> str | None:
+    """Return the parameter by which a dataset selects its split, or None where it has none."""
+    known = {parameter["name"] for parameter in parameters("dataset", name)}
+    return next((selector for selector in _SPLIT_SELECTORS if selector in known), None)
 
 
 def refusal(kind: Kind, name: str) -> str | None:

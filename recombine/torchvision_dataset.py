@@ -4,6 +4,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ from torch import Tensor
 from recombine.datasets.base import NotThereError, Request, Samples, Source, first_complete, image_tensor
 from recombine.errors import DataError
 from recombine.mapped import gathered, tensor_over
-from recombine.torchvision_classes import parameters, refusal, refused_argument, resolve
+from recombine.torchvision_classes import parameters, refusal, refused_argument, resolve, split_selector
 from recombine.torchvision_import import FAILURES
+from recombine.torchvision_order import put_in_order
 
-_SPLIT_OF_TRAIN = {"train": True, "test": False}
+_FLAGS = {"train": {"train": True, "test": False}, "background": {"background": True, "evaluation": False}}
 _PROBES = 16
 _GRAY_DIMENSIONS = 2
 _LABEL_ATTRIBUTES = ("targets", "labels")
+_CLASS_ATTRIBUTES = ("classes", "class_to_idx", "_characters")
 _LONGEST_CAUSE = 300
 
 
@@ -71,9 +74,12 @@ class TorchvisionSource(Source):
         """Return the samples of all parts from their items; what does not fit in memory stays on disk."""
         labels: list[int | None] = []
         values = gathered(self._images(labels), len(self))
-        known = [label for label in labels if label is not None]
-        numbers = torch.tensor(known, dtype=torch.int64) if len(known) == len(labels) else None
-        return _labelled(values, numbers, self._parts[0])
+        known = [label for label in labels if label is not None and label >= 0]
+        if len(known) < len(labels):
+            return Samples(values)
+        numbers = torch.split(torch.tensor(known), [len(part) for part in self._parts])
+        names = [_class_names(part, own) for part, own in zip(self._parts, numbers, strict=True)]
+        return Samples(values, *_numbered_alike(numbers, names))
 
     def _images(self, labels: list[int | None]) -> Iterator[Tensor]:
         """Yield the images of all parts, and append their labels to ``labels``."""
@@ -127,7 +133,21 @@ def joined(parts: list[Samples]) -> Samples:
     else:
         values = [sample for part in parts for sample in part.values]
     labels = [part.labels for part in parts if part.labels is not None]
-    return Samples(values, torch.cat(labels) if len(labels) == len(parts) else None, parts[0].class_names)
+    if len(labels) < len(parts):
+        return Samples(values)
+    return Samples(values, *_numbered_alike(labels, [part.class_names for part in parts]))
+
+
+def _numbered_alike(
+    labels: Sequence[Tensor], names: Sequence[tuple[str, ...] | None]
+) -> tuple[Tensor, tuple[str, ...] | None]:
+    """Return labels of several splits ``(N,)`` and their names; splits with unlike names are numbered anew."""
+    known = [own for own in names if own is not None]
+    if len(known) < len(names) or len(set(known)) == 1:
+        return torch.cat(list(labels)), names[0]
+    positions = {name: position for position, name in enumerate(dict.fromkeys(chain(*known)))}
+    anew = [torch.tensor([positions[name] for name in own]) for own in known]
+    return torch.cat([table[own] for table, own in zip(anew, labels, strict=True)]), tuple(positions)
 
 
 def _check_arguments(request: Request, known: list[str]) -> None:
@@ -139,8 +159,9 @@ def _check_arguments(request: Request, known: list[str]) -> None:
             raise DataError(f'{where}: "{argument}" cannot be given: {reason}')
         if argument not in (*known, "splits"):
             raise DataError(f'{where} has no argument "{argument}"; its arguments: {", ".join(known)}')
+    selector = split_selector(request.type_name) if "splits" in request.arguments else None
     for parameter in parameters("dataset", request.type_name):
-        by_splits = "splits" in request.arguments and parameter["name"] == "split"
+        by_splits = parameter["name"] == selector
         if parameter["required"] and parameter["name"] not in request.arguments and not by_splits:
             raise DataError(f'{where} needs the argument "{parameter["name"]}"')
 
@@ -182,28 +203,31 @@ def _instances(type_name: str, arguments: Mapping[str, Any]) -> TorchvisionSourc
     parts = [create(**plain, **split) for split in _split_arguments(type_name, arguments)]
     if any(len(part) == 0 for part in parts):
         raise NotThereError("it holds no samples")
+    for part in parts:
+        put_in_order(type_name, part)
     return TorchvisionSource(type_name, parts)
 
 
 def _split_arguments(type_name: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what selects each split that is to be joined: ``train`` where the class has it, else ``split``."""
+    """Return what selects each split that is to be joined."""
     splits = arguments.get("splits")
     if splits is None:
         return [{}]
-    known = [parameter["name"] for parameter in parameters("dataset", type_name)]
-    selector = "train" if "train" in known else "split"
-    if selector not in known:
+    selector = split_selector(type_name)
+    if selector is None:
         raise DataError(f'dataset "{type_name}" has no splits')
     if not splits:
         raise DataError(f'dataset "{type_name}": "splits" names no split')
     if selector in arguments:
         raise DataError(f'dataset "{type_name}": give either "{selector}" or "splits"')
-    if selector == "split":
-        return [{"split": split} for split in splits]
-    unknown = [split for split in splits if split not in _SPLIT_OF_TRAIN]
+    if selector not in _FLAGS:
+        return [{selector: split} for split in splits]
+    values = _FLAGS[selector]
+    unknown = [split for split in splits if split not in values]
     if unknown:
-        raise DataError(f'dataset "{type_name}" has the splits "train" and "test", not "{unknown[0]}"')
-    return [{"train": _SPLIT_OF_TRAIN[split]} for split in splits]
+        known = " and ".join(f'"{split}"' for split in values)
+        raise DataError(f'dataset "{type_name}" has the splits {known}, not "{unknown[0]}"')
+    return [{selector: values[split]} for split in splits]
 
 
 def _cause(error: BaseException) -> str:
@@ -257,6 +281,12 @@ def _labelled(values: Tensor | Sequence[Tensor], labels: Tensor | None, part: An
     """Return samples with labels; negative labels, which mark unlabelled samples, mean that there are none."""
     if labels is None or int(labels.min()) < 0:
         return Samples(values)
-    classes = getattr(part, "classes", None) or ()
-    named = len(classes) > int(labels.max()) and all(isinstance(name, str) for name in classes)
-    return Samples(values, labels, tuple(classes) if named else None)
+    return Samples(values, labels, _class_names(part, labels))
+
+
+def _class_names(part: Any, labels: Tensor) -> tuple[str, ...] | None:
+    """Return the names of a dataset's classes, if it has one for each of its ``labels (N,)``."""
+    found = next((classes for name in _CLASS_ATTRIBUTES if (classes := getattr(part, name, None))), ())
+    in_order = not isinstance(found, Mapping) or list(found.values()) == list(range(len(found)))
+    named = in_order and len(found) > int(labels.max()) and all(isinstance(name, str) for name in found)
+    return tuple(found) if named else None

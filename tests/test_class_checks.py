@@ -200,9 +200,16 @@ def test_datasets(changes, problem):
     assert found(small(changes)) == [f"error {problem}"]
 
 
-@pytest.mark.parametrize("dataset", ["MNIST", "EMNIST", "SVHN"])
+@pytest.mark.parametrize("dataset", ["MNIST", "SVHN", "Omniglot", "LFWPeople", "Flowers102"])
 def test_splits_stand_for_what_chooses_one(dataset):
     assert found(small(image_folder(dataset=dataset, splits=["train", "test"]))) == []
+
+
+def test_splits_stand_for_nothing_else():
+    block = {"dataset": "EMNIST", "splits": ["train", "test"]}
+    assert found(small(image_folder(**block, split="letters"))) == []
+    expected = f'error RC203 at {DATASET}: EMNIST requires the argument "split". Add "split".'
+    assert found(small(image_folder(**block))) == [expected]
 
 
 def test_a_dataset_without_splits_takes_no_splits():
