@@ -12,8 +12,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from recombine import factory, registry
 from recombine.assignment.base import AssignmentStrategy, StrategyContext
 from recombine.assignment.centroids import Centroids
-from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
 from recombine.batch_requests import BatchOptions
+from recombine.config import DatasetConfig, MappingConfig, MethodConfig, PhaseConfig, centroid_keys
 from recombine.data import Data
 from recombine.datasets.base import Samples, open_dataset
 from recombine.errors import MappingError

@@ -1,6 +1,6 @@
 """Exit criteria: pure functions of the time and of what was found out about the phase so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,12 +117,8 @@ def _met(name: str, bound: Any, clock: Clock, watched: Watched) -> str | None:
         return _done(bound, "iteration") if clock.iteration >= bound else None
     if name == "epochs":
         return _done(bound, "epoch") if clock.iteration >= bound * clock.iterations_per_epoch else None
-    if name == RATE:
-        return _rate_met(bound, watched.rates)
-    if name == HELD_OUT:
-        return _validation_met(bound, watched.validation)
-    if name == PATIENCE:
-        return _patience_met(bound, clock, watched.lowest)
+    if name in _WATCHES:
+        return _WATCHES[name](bound, clock, watched)
     if watched.performance is None:
         return None
     return _performance_met(name.removeprefix(_PREFIX), bound, clock, watched.performance)
@@ -132,8 +128,10 @@ def _done(count: int, unit: str) -> str:
     return f"{count} {unit} is done" if count == 1 else f"{count} {unit}s are done"
 
 
-def _rate_met(bound: float | Mapping[str, Any], rates: Mapping[str, float]) -> str | None:
+def _rate_met(bound: float | Mapping[str, Any], clock: Clock, watched: Watched) -> str | None:
     """Tell of a learning rate that is at or below a bound; a bound without a name is that of the only optimizer."""
+    del clock
+    rates = watched.rates
     if isinstance(bound, Mapping):
         name, value = bound["optimizer_name"], bound["value"]
     else:
@@ -142,15 +140,26 @@ def _rate_met(bound: float | Mapping[str, Any], rates: Mapping[str, float]) -> s
     return f'the learning rate {rates[name]:.6g} of optimizer "{name}" is at or below {value:g}' if held else None
 
 
-def _validation_met(bound: Mapping[str, Any], validation: Validation | None) -> str | None:
+def _validation_met(bound: Mapping[str, Any], clock: Clock, watched: Watched) -> str | None:
+    del clock
+    validation = watched.validation
     value = validation.metrics().get(bound["metric"]) if validation is not None else None
     held = value is not None and value < bound["value"]
     return f"the {bound['metric']} {value:.6g} is below {bound['value']:g}" if held else None
 
 
-def _patience_met(bound: int, clock: Clock, lowest: Lowest | None) -> str | None:
+def _patience_met(bound: int, clock: Clock, watched: Watched) -> str | None:
+    lowest = watched.lowest
     held = lowest is not None and clock.iteration - lowest.iteration >= bound
     return f"{bound} iterations passed without a lower validation: {lowest}" if held else None
+
+
+#: Criteria that look at neither the time alone nor at scores.
+_WATCHES: Mapping[str, Callable[[Any, Clock, Watched], str | None]] = {
+    RATE: _rate_met,
+    HELD_OUT: _validation_met,
+    PATIENCE: _patience_met,
+}
 
 
 def _performance_met(name: str, bound: Any, clock: Clock, performance: Performance) -> str | None:

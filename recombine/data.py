@@ -3,7 +3,6 @@
 import copy
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -87,7 +86,7 @@ class Data:
         return len(self._samples)
 
     @property
-    def set_sizes(self) -> tuple[int, ...] | None:
+    def set_sizes(self) -> list[int] | None:
         """Number of samples of each set that an evaluation scores by itself; None: it scores them all together."""
         return None
 

@@ -9,31 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from recombine.callbacks.base import Scored
 from recombine.errors import UsageError
 from recombine.evaluate import Evaluation
-from recombine.files import safe_name, write_beside
+from recombine.files import write_beside
 from recombine.label_free import LabelFree
 from recombine.metrics import Agreement, Confusion, Scores, agreement, confusion, counts
 from recombine.selection import Selection
+from recombine.set_folder import SETS, write_sets
 
 _ASSIGNMENTS, _CONFUSION = "assignments.csv", "confusion.csv"
-#: Names that other files of a run's folder have.
-_RESERVED = (
-    "checkpoints",
-    "config.json",
-    "environment.json",
-    "events.jsonl",
-    "plots",
-    "result.json",
-    "run.json",
-    "run.log",
-    "saved.json",
-    "traceback.txt",
-)
 _ROWS = 2**16
 _COLUMNS = (1, 2)
 
@@ -55,6 +44,8 @@ class DatasetResult:
         confusion_file: Classes by clusters after matching, ``confusion.csv`` beside it, or None.
         label_free: Scores without labels, or None without assignments.
         selection: The evaluation chosen without labels, and the best ones; or None.
+        sets: Of a dataset that makes sets: every score over them, how often their numbers of clusters are told rightly,
+            and baselines, as plain values; else None. ``scores`` are then means over the sets.
     """
 
     name: str
@@ -68,6 +59,7 @@ class DatasetResult:
     confusion_file: Path | None = None
     label_free: LabelFree | None = None
     selection: Selection | None = None
+    sets: Mapping[str, Any] | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return what ``result.json`` says of the dataset; paths are relative to its folder."""
@@ -75,33 +67,20 @@ class DatasetResult:
         return {
             "num_samples": self.num_samples,
             "num_clusters": self.num_clusters,
-            "scored_on": "all samples, evaluation mode, plain view" if self.clusters is not None else None,
+            "scored_on": self._scored_on if self.clusters is not None else None,
             "oracle": list(self.oracle),
             "assignments": _relative(self.assignments_file),
             "confusion": _relative(self.confusion_file),
             "scores": self.scores.as_dict() if self.scores is not None else None,
             "label_free": self.label_free.as_dict() if self.label_free is not None else None,
+            **({"sets": dict(self.sets)} if self.sets is not None else {}),
             **selection.as_dict(),
         }
 
-
-def dataset_folders(names: Sequence[str]) -> dict[str, str]:
-    """Return the folder within a run's folder for each dataset of a method.
-
-    It depends on the names and their order alone, so that a run that goes on writes to the same place. Datasets whose
-    names differ only in what a file name cannot hold, or in case, are numbered.
-    """
-    folders: dict[str, str] = {}
-    taken = set(_RESERVED)
-    for name in names:
-        stem = folder = safe_name(name)
-        number = 1
-        while folder.casefold() in taken:
-            number += 1
-            folder = f"{stem}_{number}"
-        taken.add(folder.casefold())
-        folders[name] = folder
-    return folders
+    @property
+    def _scored_on(self) -> str:
+        what = "all samples" if self.sets is None else f"{self.sets['num_sets']} sets of classes for test, one by one"
+        return f"{what}, evaluation mode, plain view"
 
 
 def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
@@ -109,14 +88,16 @@ def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
 
     Args:
         scored: The final word on the dataset.
-        folder: The dataset's own folder within the run's; :func:`dataset_folders` gives its name.
+        folder: The dataset's own folder within the run's; :mod:`recombine.dataset_folders` names it.
     """
     evaluation, dataset = scored.evaluation, scored.dataset
     if evaluation is None:
         nothing = (None, None, None, scored.oracle, None)
         return DatasetResult(dataset.name, scored.num_samples, dataset.num_clusters, *nothing)
-    path = folder / _ASSIGNMENTS
+    path, report = folder / _ASSIGNMENTS, evaluation.sets
     write_beside(path, partial(_write_assignments, evaluation, scored.labels))
+    if report is not None:
+        write_sets(report, folder / SETS, f"{dataset.name}: sets that were clustered one by one")
     scores, matrix = _compared(evaluation, scored.labels)
     beside = path.with_name(_CONFUSION)
     if matrix is not None:
@@ -133,6 +114,7 @@ def dataset_result(scored: Scored, folder: Path) -> DatasetResult:
         beside if matrix is not None else None,
         evaluation.label_free,
         scored.selection,
+        report.as_dict() if report is not None else None,
     )
 
 
@@ -162,6 +144,7 @@ def read_dataset_result(folder: Path, name: str, summary: Mapping[str, Any]) -> 
         folder / matrix if matrix else None,
         LabelFree.from_dict(found) if found else None,
         Selection.from_dict(summary) if summary.get("num_evaluations") else None,
+        summary.get("sets"),
     )
 
 
@@ -169,10 +152,12 @@ def _relative(file: Path | None) -> str | None:
     return f"{file.parent.name}/{file.name}" if file is not None else None
 
 
-def _compared(evaluation: Evaluation, labels: Tensor | None) -> tuple[Agreement | None, Confusion | None]:
-    """Return every score against the labels, and which cluster stands for which class."""
+def _compared(evaluation: Evaluation, labels: Tensor | None) -> tuple[Scores | None, Confusion | None]:
+    """Return every score against the labels, and which cluster stands for which class; it differs from set to set."""
     if labels is None:
         return None, None
+    if evaluation.sets is not None:
+        return evaluation.scores, None
     counted = counts(labels.numpy(), evaluation.clusters.numpy())
     return agreement(counted), confusion(counted)
 
@@ -186,9 +171,14 @@ def _scores(values: Mapping[str, Any] | None) -> Scores | None:
 def _write_assignments(evaluation: Evaluation, labels: Tensor | None, path: Path) -> None:
     """Write the table of assignments, a block of rows at a time."""
     columns = [evaluation.clusters, evaluation.confidence, *([labels] if labels is not None else [])]
+    names = ["index", "cluster", "confidence", "label"][: 1 + len(columns)]
+    if evaluation.sets is not None:
+        sizes = torch.tensor(evaluation.sets.set_sizes)
+        columns += [torch.arange(len(sizes)).repeat_interleave(sizes), evaluation.sets.index.cpu()]
+        names += ["set", "dataset_index"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["index", "cluster", "confidence", "label"][: 1 + len(columns)])
+        writer.writerow(names)
         for start in range(0, len(evaluation.clusters), _ROWS):
             blocks = [column[start : start + _ROWS].tolist() for column in columns]
             blocks[1] = [f"{sure:.6g}" for sure in blocks[1]]

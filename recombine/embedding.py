@@ -38,7 +38,8 @@ def embed(method: Method, data: Data) -> Embedding:
     """
     with evaluation_mode(method), global_generator(data.options.seed, "embedding", data.name):
         positions = _positions(method, data)
-        parts = [_part(method, batch) for batch in data.excerpts(torch.split(positions, batch_size(data)))]
+        batches = data.excerpts(torch.split(positions, batch_size(data)))
+        parts = [_part(method, batch, data.set_sizes is None) for batch in batches]
     features, clusters = zip(*parts, strict=True)
     known = [part for part in clusters if part is not None]
     return Embedding(positions, torch.cat(features), torch.cat(known) if known else None)
@@ -52,8 +53,8 @@ def _positions(method: Method, data: Data) -> Tensor:
     return sample_positions(data.num_samples, data.options.seed, data.name, size)
 
 
-def _part(method: Method, batch: Batch) -> tuple[Tensor, Tensor | None]:
+def _part(method: Method, batch: Batch, is_assigned: bool) -> tuple[Tensor, Tensor | None]:
     """Return the features ``(B, D)`` of a batch and its clusters ``(B,)``, if there are any yet."""
     forward, strategy = Forward(method, batch), method.assignment
     features = forward.features(method.extractor).float().cpu()
-    return features, strategy.assign(forward).labels.long().cpu() if strategy.is_ready else None
+    return features, strategy.assign(forward).labels.long().cpu() if is_assigned and strategy.is_ready else None

@@ -152,7 +152,7 @@ def _scored(data: Data, labels: Tensor, clusters: Tensor) -> Scores:
     sizes = data.set_sizes
     if sizes is None:
         return score(labels.numpy(), clusters.numpy())
-    pairs = zip(labels.split(sizes), clusters.split(sizes), strict=True)
+    pairs = zip(torch.split(labels, sizes), torch.split(clusters, sizes), strict=True)
     return mean_scores([score(own.numpy(), found.numpy()) for own, found in pairs])
 
 

@@ -7,6 +7,8 @@ attention do not (Vaswani et al. 2017; Lee et al. 2019: Set Transformer). Sets o
 import torch
 from torch import Tensor, nn
 
+_DIRECTIONS, _DIMENSIONS = 2, 3
+
 
 class ResidualBiLSTM(nn.Module):
     """Blocks of a bidirectional LSTM whose output is added to its input, the RBDLSTM of Meier et al. (2018).
@@ -30,7 +32,7 @@ class ResidualBiLSTM(nn.Module):
 
     def __init__(self, features: int, num_blocks: int = 1, residual: bool | list[bool] = True) -> None:
         super().__init__()
-        if features < 2 or features % 2:
+        if features < _DIRECTIONS or features % _DIRECTIONS:
             raise ValueError(f"features is {features}, and must be an even number: half of them for each direction")
         if num_blocks < 1:
             raise ValueError(f"num_blocks is {num_blocks}, and must be at least 1")
@@ -198,7 +200,7 @@ def bidirectional_lstm(in_features: int, hidden_features: int) -> nn.LSTM:
 
 
 def _check_sets(x: Tensor) -> None:
-    if x.ndim != 3:
+    if x.ndim != _DIMENSIONS:
         raise ValueError(
             f"sets of objects with features have three dimensions, (sets, objects, features), not {x.ndim}; "
             f'does the mapping have "works_on": "sets"?'

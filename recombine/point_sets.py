@@ -74,14 +74,14 @@ class _Groups(NamedTuple):
         kind: Kind of each cluster's group, ``(B, K)``, int64.
         rank: Place of each cluster within its group, ``(B, K)``, int64, from 0.
         sizes: Points of each cluster, ``(B, K)``, int64; 0 beyond the k clusters of the set.
-        count: Groups of each set, ``(B,)``.
+        num_groups: Groups of each set, ``(B,)``.
     """
 
     group: Tensor
     kind: Tensor
     rank: Tensor
     sizes: Tensor
-    count: Tensor
+    num_groups: Tensor
 
 
 def shapes(num_clusters: Tensor, num_points: int, draws: torch.Generator, sigma: float = SIGMA) -> Points:
@@ -151,7 +151,7 @@ def _chosen_kind(sizes: Tensor, done: Tensor, num_clusters: Tensor, draws: torch
 
 
 def _any_of(possible: Tensor, draws: torch.Generator) -> Tensor:
-    """Return one of the possible columns of each row of ``(B, M)``, each as likely as the others; 0 if there is none"""
+    """Return one of the possible columns of each row of ``(B, M)``, all as likely; 0 if there is none."""
     return (torch.rand(possible.shape, generator=draws) * possible).argmax(1)
 
 
@@ -240,15 +240,15 @@ def _boxed(points: Tensor, group: Tensor) -> Tensor:
 
 def _laid_out(points: Tensor, groups: _Groups, clusters: Tensor, draws: torch.Generator) -> Tensor:
     """Return the points ``(B, N, 2)`` with each group in cells of its own, where a set has several groups."""
-    if int(groups.count.max()) == 1:
+    if int(groups.num_groups.max()) == 1:
         return points
-    side = groups.count.sqrt().ceil().long()
+    side = groups.num_groups.sqrt().ceil().long()
     extent = side[:, None] + (torch.rand(len(side), 2, generator=draws) * (side // 2 + 1)[:, None]).long()
-    first, last = _cells(groups.count, extent, draws)
+    first, last = _cells(groups.num_groups, extent, draws)
     size, start = (last - first + 1) / extent[:, None], first / extent[:, None]
     index = _both(groups.group.gather(1, clusters))
     moved = points * size.gather(1, index) + start.gather(1, index)
-    return torch.where((groups.count > 1)[:, None, None], moved, points)
+    return torch.where((groups.num_groups > 1)[:, None, None], moved, points)
 
 
 def _cells(count: Tensor, extent: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:

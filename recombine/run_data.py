@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recombine.build import build_data, load_samples
 from recombine.config import DatasetConfig, MethodConfig
 from recombine.data import Data
-from recombine.dataset_result import dataset_folders
+from recombine.dataset_folders import dataset_folders
 from recombine.errors import DataError, UsageError
 from recombine.frames import EMBEDDINGS, Frame, Moment, moments, read_frame
 from recombine.label_free import sample_positions

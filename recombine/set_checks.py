@@ -28,7 +28,9 @@ def _size_findings(dataset: JsonObject, place: str) -> Iterator[Finding]:
     size = sets["num_objects"]
     low, high = (size, size) if isinstance(size, int) else size
     if low > high:
-        yield Finding("RC104", f"the least size of a set ({low}) is above the greatest ({high})", "", f"{place}/sets/num_objects")
+        yield Finding(
+            "RC104", f"the least size of a set ({low}) is above the greatest ({high})", "", f"{place}/sets/num_objects"
+        )
     if sets["min_clusters"] > most:
         message = f"the least number of clusters of a set ({sets['min_clusters']}) is above the greatest ({most})"
         remedy = f'Write at most {most}, or a larger "num_clusters".'
@@ -82,4 +84,3 @@ def _extractor_findings(method: JsonObject) -> Iterator[Finding]:
             message = f'mapping "{name}" works on sets, and the features of the method are those of single samples'
             remedy = "Declare a mapping that works on samples first."
             yield Finding("RC404", message, remedy, f"/mappings/{i}/works_on")
-

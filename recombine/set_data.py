@@ -1,7 +1,7 @@
 """A dataset whose batches are sets of objects, each as a pure function of (seed, dataset, phase, iteration)."""
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,7 +72,7 @@ class SetData(Data):
     @property
     def num_samples(self) -> int:
         """Number of objects of all sets of an evaluation."""
-        return sum(drawn.index.numel() for drawn in self._evaluated)
+        return sum(drawn.positions.numel() for drawn in self._evaluated)
 
     @property
     def labels(self) -> Tensor:
@@ -80,14 +80,14 @@ class SetData(Data):
         return torch.cat([drawn.classes.flatten() for drawn in self._evaluated])
 
     @property
-    def set_sizes(self) -> tuple[int, ...]:
+    def set_sizes(self) -> list[int]:
         """Number of objects of each set of an evaluation."""
-        return tuple(drawn.index.shape[1] for drawn in self._evaluated for _ in drawn.index)
+        return [drawn.positions.shape[1] for drawn in self._evaluated for _ in drawn.positions]
 
     @property
     def evaluated_index(self) -> Tensor:
         """Position in the dataset of each object of all sets of an evaluation, ``(N,)``, int64."""
-        return torch.cat([drawn.index.flatten() for drawn in self._evaluated])
+        return torch.cat([drawn.positions.flatten() for drawn in self._evaluated])
 
     @property
     def batches_per_epoch(self) -> int:
@@ -122,7 +122,7 @@ class SetData(Data):
         del size
         drawn = self.source.draw("train", _SETS_OF_EXCERPT, self._draws("excerpt"))
         keys = {view: (self.name, "excerpt", view) for view in sorted({*views, PLAIN_VIEW})}
-        batch = self._batch(_SetRequest(drawn.index.flatten().to(self.device), keys, drawn), {})
+        batch = self._batch(_SetRequest(drawn.positions.flatten().to(self.device), keys, drawn), {})
         return Batch(batch.index.cpu(), {name: view.cpu() for name, view in batch.views.items()}, batch.num_sets)
 
     def evaluation_batches(self, batch_size: int) -> Iterator[Batch]:
@@ -130,10 +130,39 @@ class SetData(Data):
         del batch_size
         yield from self._batches(self._evaluated, (PLAIN_VIEW,), "evaluation")
 
+    def excerpts(self, parts: Iterable[Tensor], views: Collection[str] = (PLAIN_VIEW,)) -> Iterator[Batch]:
+        """Yield the objects at each of ``parts (B,)`` among those of an evaluation, which make no sets there."""
+        whole = self.evaluated_index
+        for part in parts:
+            rows = part.cpu()
+            if self._evaluated[0].values is None:
+                yield from super().excerpts([whole[rows]], views)
+            else:
+                values = torch.cat(
+                    [drawn.values.flatten(0, 1) for drawn in self._evaluated if drawn.values is not None]
+                )
+                yield Batch(whole[rows].to(self.device), dict.fromkeys(views, values[rows].to(self.device)))
+
     def validation_batches(self, views: Collection[str]) -> Iterator[Batch]:
         """Yield the sets that the phase validates on, in the named views, B at a time."""
         drawn = self._drawn("validation", self._num_validation_sets, self.options.batch_size)
         yield from self._batches(drawn, views, "validation")
+
+    def test_set(self, number: int, size: int | None = None) -> tuple[Batch, Tensor]:
+        """Return a set of classes for test as a batch of its own, and the class of each object, ``(n,)``.
+
+        Args:
+            number: Which one: the same number gives the same set.
+            size: n; None: that of a set, the greatest if there are several. Where sets hold no object twice, there may
+                not be so many, and the size is then that of a set as well.
+        """
+        source, greatest = self.source, self.sets.sizes[1]
+        if size is None or not self.sets.with_replacement:
+            size = greatest
+        drawn = source.draw("test", 1, self._draws("test set", number), size)
+        keys = {PLAIN_VIEW: (self.name, "test set", PLAIN_VIEW, number)}
+        request = _SetRequest(drawn.positions.flatten().to(self.device), keys, drawn)
+        return self._batch(request, self._begun(request, {})), drawn.classes.flatten()
 
     def same_class_share(self) -> float:
         """The share of pairs of objects of a training set that are of the same class, in [0, 1].
@@ -168,30 +197,32 @@ class SetData(Data):
         start = 0
         for one in drawn:
             keys = {view: (self.name, purpose, view, start) for view in sorted(views)}
-            request = _SetRequest(one.index.flatten().to(self.device), keys, one)
+            request = _SetRequest(one.positions.flatten().to(self.device), keys, one)
             yield self._batch(request, self._begun(request, {}))
-            start += len(one.index)
+            start += len(one.positions)
 
     def _request(self, phase: str, iteration: int, views: Collection[str]) -> _SetRequest:
         drawn = self.source.draw("train", self.options.batch_size, self._draws("train", phase, iteration))
         keys = {view: (self.name, phase, view, iteration) for view in sorted(views)}
-        return _SetRequest(drawn.index.flatten().to(self.device), keys, drawn)
+        return _SetRequest(drawn.positions.flatten().to(self.device), keys, drawn)
 
     def _batch(self, request: Request, begun: Mapping[Key, Pending]) -> Batch:
-        drawn = _draw_of(request)
+        if not isinstance(request, _SetRequest):
+            return super()._batch(request, begun)
+        drawn = request.drawn
         if drawn.values is None:
             batch = super()._batch(request, begun)
         else:
             values = drawn.values.flatten(0, 1).to(self.device)
             batch = Batch(request.index, {name: self._generated(name, values, request) for name in request.keys})
-        return Batch(batch.index, batch.views, len(drawn.index))
+        return Batch(batch.index, batch.views, len(drawn.positions))
 
     def _generated(self, name: str, values: Tensor, request: Request) -> Tensor:
         """Return a view of objects that were generated, or their classes."""
         return self._classes(request).to(self.device) if name not in self.views else values
 
     def _classes(self, request: Request) -> Tensor:
-        return _draw_of(request).classes.flatten()
+        return request.drawn.classes.flatten() if isinstance(request, _SetRequest) else super()._classes(request)
 
 
 def source_of(name: str, samples: Samples, options: SetOptions, parts: Sequence[Part] = PARTS) -> SetSource:
@@ -208,9 +239,3 @@ def source_of(name: str, samples: Samples, options: SetOptions, parts: Sequence[
         return ClassSets(options, samples.labels, samples.class_names, parts)
     except DataError as error:
         raise DataError(f'dataset "{name}": {error}') from error
-
-
-def _draw_of(request: Request) -> SetDraw:
-    if not isinstance(request, _SetRequest):
-        raise TypeError("a dataset of sets was asked for samples")
-    return request.drawn

@@ -15,6 +15,7 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 #: Where validation has no classes of its own, one in so many objects of each training class is kept for it.
 _HELD_OUT_EVERY = 10
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ class SetDraw(NamedTuple):
     """Sets of the same size, their objects in random order.
 
     Attributes:
-        index: Positions of the objects in the dataset, ``(S, n)``, int64; where objects are generated, their numbers.
+        positions: Positions of the objects in the dataset, ``(S, n)``, int64; where objects are generated, their
+            numbers.
         classes: Class of each object, ``(S, n)``, int64.
         values: The objects ``(S, n, ...)`` where they are generated, else None.
     """
 
-    index: Tensor
+    positions: Tensor
     classes: Tensor
     values: Tensor | None = None
 
@@ -83,16 +85,18 @@ class SetSource(ABC):
     def num_objects(self, part: Part) -> int | None:
         """Return how many different objects a part has, or None where they are generated."""
 
-    def draw(self, part: Part, count: int, draws: torch.Generator) -> SetDraw:
+    def draw(self, part: Part, count: int, draws: torch.Generator, size: int | None = None) -> SetDraw:
         """Return ``count`` sets of a part, all of one size, their numbers of clusters uniform in their range.
 
         Args:
             part: For what the sets are.
             count: S.
             draws: What everything is drawn by, on the CPU.
+            size: n; None: one of the sizes that sets have.
         """
         (low, high), (fewest, most) = self.options.sizes, self.options.clusters
-        size = low if low == high else int(torch.randint(low, high + 1, (), generator=draws))
+        if size is None:
+            size = low if low == high else int(torch.randint(low, high + 1, (), generator=draws))
         num_clusters = torch.randint(fewest, most + 1, (count,), generator=draws)
         drawn = self._drawn(part, num_clusters, size, draws)
         order = torch.rand(count, size, generator=draws).argsort(1)
@@ -126,7 +130,7 @@ class ClassSets(SetSource):
         self.classes = class_parts(options.classes, labels, class_names)
         order = labels.argsort(stable=True)
         found, counts = torch.unique(labels[order], return_counts=True)
-        members = dict(zip(found.tolist(), order.split(counts.tolist()), strict=True))
+        members = dict(zip(found.tolist(), torch.split(order, counts.tolist()), strict=True))
         borrows = not self.classes["validation"]
         self._members: dict[Part, list[Tensor]] = {
             part: [_share(members[label], part, borrows) for label in self._of(part)] for part in PARTS
@@ -178,7 +182,7 @@ class ClassSets(SetSource):
         return SetDraw(index, torch.tensor(self._of(part))[place])
 
     def _clusters(self, num_clusters: Tensor, size: int, draws: torch.Generator) -> Tensor:
-        """Return the cluster of each object, ``(S, n)``, int64: each has as many as it must, the others fall anywhere."""
+        """Return the cluster of each object, ``(S, n)``: each has as many as it must, the others fall anywhere."""
         anywhere = _below(num_clusters[:, None].expand(-1, size), draws)
         position = torch.arange(size)
         is_due = position < num_clusters[:, None] * self.options.min_objects_per_cluster
@@ -202,7 +206,7 @@ class SetGenerator(Protocol):
     """What makes sets of objects out of nothing."""
 
     def draw(self, num_clusters: Tensor, size: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return sets with ``num_clusters (S,)`` clusters: objects ``(S, n, ...)`` and the cluster of each, ``(S, n)``."""
+        """Return sets with ``num_clusters (S,)`` clusters: objects ``(S, n, ...)`` and their clusters ``(S, n)``."""
 
 
 class GeneratedSets(SetSource):
@@ -246,7 +250,9 @@ def class_parts(
         for word in options[part] if not isinstance(options[part], (int, float)) else ():
             label = _number(word, there, class_names)
             if listed.get(label, part) != part:
-                raise DataError(f'class "{word}" is listed for {listed[label]} and for {part}; a class is for one of them')
+                raise DataError(
+                    f'class "{word}" is listed for {listed[label]} and for {part}; a class is for one of them'
+                )
             listed[label] = part
     rest = [label for label in there if label not in listed]
     order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(derive(options["seed"], "classes")))
@@ -267,8 +273,8 @@ def _number(word: int | str, there: Sequence[int], class_names: Sequence[str] | 
     names = list(class_names or ())
     label = names.index(word) if isinstance(word, str) and word in names else word
     if label not in there:
-        known = ", ".join(f'"{name}"' for name in names[:10]) or ", ".join(map(str, there[:10]))
-        raise DataError(f"the dataset has no class {word!r}; it has {known}{', ...' if len(there) > 10 else ''}")
+        known = ", ".join(f'"{name}"' for name in names[:_SHOWN]) or ", ".join(map(str, there[:_SHOWN]))
+        raise DataError(f"the dataset has no class {word!r}; it has {known}{', ...' if len(there) > _SHOWN else ''}")
     return int(label)
 
 
@@ -288,7 +294,7 @@ def _below(bounds: Tensor, draws: torch.Generator) -> Tensor:
 
 def _repeats(index: Tensor) -> Tensor:
     """Tell which of ``index (S, n)`` stand further in front in their row already."""
-    order = index.argsort(1, stable=True)
+    order = index.argsort(dim=1, stable=True)
     ordered = index.gather(1, order)
     same = torch.zeros_like(index, dtype=torch.bool)
     same[:, 1:] = ordered[:, 1:] == ordered[:, :-1]

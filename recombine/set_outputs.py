@@ -13,6 +13,8 @@ from recombine.errors import NetworkError
 from recombine.mapping import Mapping
 from recombine.step import PLAIN_VIEW, Forward
 
+_MATRIX = 2
+
 
 @dataclass(frozen=True, eq=False)
 class SetOutputs:
@@ -37,7 +39,7 @@ class SetOutputs:
     @cached_property
     def cluster_log_probs(self) -> tuple[Tensor, ...]:
         """For every k, log probability of the cluster of each object if the set has k of them, ``(B, n, k)``."""
-        return tuple(part.log_softmax(2) for part in self.cluster_logits.split(list(self.counts), 2))
+        return tuple(part.log_softmax(2) for part in torch.split(self.cluster_logits, list(self.counts), 2))
 
     @cached_property
     def probs(self) -> Tensor:
@@ -52,7 +54,10 @@ class SetOutputs:
     def expected_same_cluster_probs(self) -> Tensor:
         """Return the probability that two objects share a cluster, whatever their number, ``(B, n, n)``."""
         weights = torch.cat(
-            [p.exp().unsqueeze(1).expand(-1, k) for p, k in zip(self.count_log_probs.unbind(1), self.counts, strict=True)],
+            [
+                p.exp().unsqueeze(1).expand(-1, k)
+                for p, k in zip(self.count_log_probs.unbind(1), self.counts, strict=True)
+            ],
             1,
         )
         return (self.probs * weights.unsqueeze(1)) @ self.probs.transpose(1, 2)
@@ -70,7 +75,7 @@ def set_outputs(
         raise NetworkError('it works on sets, and the dataset makes none: give it "sets"')
     counts = forward.logits(count_head, view)
     sets, size = forward.batch.num_sets, forward.batch.set_size
-    if counts.ndim != 2 or len(counts) != sets:
+    if counts.ndim != _MATRIX or len(counts) != sets:
         shape = tuple(counts.shape)
         raise NetworkError(f'"{count_head.name}" is to give one row for each of {sets} sets, and gives {shape}')
     logits = forward.logits(assignment_head, view)

@@ -3,21 +3,21 @@
 Everything here needs matplotlib, and raises UsageError with the command that installs it where it is absent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recombine import canvas
 from recombine.canvas import Still, figure
 from recombine.grouping import Grouping, Look
 from recombine.palette import colour
 from recombine.panels import scatter_figure
 from recombine.projection import Layout
+from recombine.set_analyses import NUM_BINS, CountUncertainty, histogram
 from recombine.set_examples import SetExample
+from recombine.set_hierarchy import Hierarchy
 from recombine.set_looks import OTHER_COLOUR, TRUE_COLOUR, by_class, by_cluster, plural, point_limits
 from recombine.set_montage import montage
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BINS = 20
 _BAR_WIDTH, _LEAST_WIDTH, _BAR_HEIGHT = 0.55, 4.2, 3.2
 _MOST_NAMED = 80
 _LONGEST_UPRIGHT, _LONGEST_NAME = 2, 14
@@ -33,131 +32,72 @@ _TREE_SIZE = (9.0, 6.6)
 _TREE = "0.35"
 
 
-class Hierarchy(Protocol):
-    """A hierarchical clustering of N objects that is cut at T thresholds. All may be tensors, arrays or lists.
+def example_pictures(example: SetExample) -> Iterator[tuple[str, Still]]:
+    """Yield pictures of a set, each with its name: its classes, its clusters for each count, and the counts themselves.
 
-    Attributes:
-        linkage: The tree as SciPy has it, ``(N - 1, 4)``, N >= 2.
-        thresholds: Where it is cut, ascending, ``(T,)``, T >= 1.
-        misclassification_rate: Of the clusters at each threshold, ``(T,)``, in [0, 1].
-        homogeneity: Likewise.
-        completeness: Likewise.
-    """
-
-    @property
-    def linkage(self) -> Any: ...  # noqa: D102
-
-    @property
-    def thresholds(self) -> Any: ...  # noqa: D102
-
-    @property
-    def misclassification_rate(self) -> Any: ...  # noqa: D102
-
-    @property
-    def homogeneity(self) -> Any: ...  # noqa: D102
-
-    @property
-    def completeness(self) -> Any: ...  # noqa: D102
-
-
-def draw_example(example: SetExample, folder: Path) -> list[Path]:
-    """Draw a set: its classes, its clusters for each cluster count, and the probabilities of the counts.
-
-    Points become scatter plots over [-0.2, 1.2] (wider where a point lies outside), other objects rows by group.
-
-    Args:
-        example: The set.
-        folder: Where the files go; it need not exist.
-
-    Returns:
-        ``solution.png``, ``prediction.png`` (for the most probable count), ``prediction_<k>.png`` for each k in four
-        digits, and ``cluster_probabilities.png``.
+    They are ``solution``, ``prediction`` (for the most probable count), ``prediction_<k>`` for each k in four digits,
+    and ``cluster_probabilities``. Points become scatter plots over [-0.2, 1.2] (wider where a point lies outside),
+    other objects rows by group.
 
     Raises:
         UsageError: matplotlib is not installed.
-        OSError: A file cannot be written.
     """
-    with canvas.style():
-        words = f"{example.true_count} {plural('class', example.true_count)}"
-        files = _save(_objects(example, by_class(example), words), folder / "solution")
-        for count in example.counts:
-            made = _objects(example, by_cluster(example, count), _clusters_in_words(example, count))
-            if count == example.predicted_count:
-                files += _save(made, folder / "prediction")
-            files += _save(made, folder / f"prediction_{count:04}")
-        return files + _save(_count_bars(example), folder / "cluster_probabilities")
+    words = f"{example.true_count} {plural('class', example.true_count)}"
+    yield "solution", Still(_objects(example, by_class(example), words))
+    for count in example.counts:
+        made = Still(_objects(example, by_cluster(example, count), _clusters_in_words(example, count)))
+        if count == example.predicted_count:
+            yield "prediction", made
+        yield f"prediction_{count:04}", made
+    yield "cluster_probabilities", Still(_count_bars(example))
 
 
-def draw_hierarchy(hierarchy: Hierarchy, title: str, path: Path, classes: Sequence[str] | None = None) -> Path:
-    """Draw a dendrogram, and below it what the clusters are worth at each threshold.
+def hierarchy_picture(hierarchy: Hierarchy, title: str, classes: Sequence[str] | None = None) -> Still:
+    """Return a picture of a dendrogram, and below it what the clusters are worth at each threshold.
 
-    The title gives the least misclassification rate (MR) and the lowest threshold that has it.
+    The title gives the least misclassification rate (MR) and the lowest threshold that has it: chosen by labels.
 
     Args:
         hierarchy: The tree and the curves.
         title: What was clustered, and how.
-        path: The file, which ends with ``.png``.
         classes: Class of each object, N names in the order of the objects: they stand below the leaves, in the colours
             of the classes; or None.
 
     Raises:
         UsageError: matplotlib is not installed.
-        OSError: The file cannot be written.
     """
-    rates, thresholds = np.asarray(hierarchy.misclassification_rate), np.asarray(hierarchy.thresholds)
-    best = int(np.nanargmin(rates))
-    words = f"{_plain(title)} · least MR {rates[best]:.3f} at threshold {thresholds[best]:.3g}"
-    with canvas.style():
-        made = figure(_TREE_SIZE, words, "above: the tree; below: scores of the clusters below each threshold")
-        tree, curves = made.subplots(2, 1)
-        _draw_tree(tree, np.asarray(hierarchy.linkage, dtype=np.float64), classes)
-        tree.axhline(thresholds[best], color=colour(6), linestyle="--", linewidth=1.0)
-        _draw_curves(curves, hierarchy)
-        curves.axvline(thresholds[best], color=colour(6), linestyle="--", linewidth=1.0)
-        return _save(made, path.with_suffix(""))[0]
+    rate, threshold = hierarchy.best_misclassification_rate, hierarchy.best_threshold
+    words = f"{_plain(title)} · least MR {rate:.3f} at threshold {threshold:.3g} (oracle)"
+    made = figure(_TREE_SIZE, words, "above: the tree; below: scores of the clusters below each threshold")
+    tree, curves = made.subplots(2, 1)
+    _draw_tree(tree, hierarchy.merges, classes)
+    tree.axhline(threshold, color=colour(6), linestyle="--", linewidth=1.0)
+    _draw_curves(curves, hierarchy)
+    curves.axvline(threshold, color=colour(6), linestyle="--", linewidth=1.0)
+    return Still(made)
 
 
-def modal_probabilities(passes: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the middle of the fullest of 20 equal bins of [0, 1] for each cluster count, ``(K,)``; the lowest of many.
+def count_pictures(found: CountUncertainty, title: str) -> Iterator[tuple[str, Still]]:
+    """Yield pictures of how the probability of each cluster count is distributed over many passes of one set.
+
+    They are ``count_uncertainty_<k>`` for each k in four digits, a histogram of 20 bins, and ``count_uncertainty`` with
+    the middles of the fullest bins, of which the greatest is the answer. The bars of the true count are green.
 
     Args:
-        passes: Probabilities of the K counts in R passes, ``(R, K)``, in [0, 1].
-    """
-    return np.array([(_histogram(column).argmax() + 0.5) / _BINS for column in np.asarray(passes).T])
-
-
-def draw_count_uncertainty(
-    passes: NDArray[Any], counts: Sequence[int], true_count: int, title: str, folder: Path
-) -> list[Path]:
-    """Draw how the probability of each cluster count is distributed over many passes of one set.
-
-    Args:
-        passes: Probabilities of the K counts in R passes, ``(R, K)``, in [0, 1]; an array, or a tensor on the CPU.
-        counts: The K counts.
-        true_count: The number of classes; its bars are green.
+        found: The passes.
         title: What was passed.
-        folder: Where the files go; it need not exist.
-
-    Returns:
-        ``count_uncertainty_<k>.png`` for each k in four digits, a histogram of 20 bins, and ``count_uncertainty.png``
-        with the middles of the fullest bins, of which the greatest is the answer (the smallest count of several).
 
     Raises:
         UsageError: matplotlib is not installed.
-        OSError: A file cannot be written.
     """
-    table = np.asarray(passes, dtype=np.float64)
-    modes, files = modal_probabilities(table), list[Path]()
-    with canvas.style():
-        for count, column, mode in zip(counts, table.T, modes, strict=True):
-            words = f"{_plain(title)} · p({count}), mode {mode:.3f}"
-            made = _histogram_figure(column, words, _bar_colour(count, true_count))
-            files += _save(made, folder / f"count_uncertainty_{count:04}")
-        answer = counts[int(modes.argmax())]
-        words = f"{_plain(title)} · {answer} {plural('cluster', answer)}"
-        detail = f"mode of p(k) over {len(table):,} passes; true count: {true_count} (green)"
-        made = _bar_figure(counts, modes, true_count, (words, detail))
-        return [*files, *_save(made, folder / "count_uncertainty")]
+    modes = found.probabilities
+    for count, column, mode in zip(found.counts, found.passes.T, modes, strict=True):
+        words = f"{_plain(title)} · p({count}), mode {mode:.3f}"
+        made = _histogram_figure(column, words, _bar_colour(count, found.true_count))
+        yield f"count_uncertainty_{count:04}", Still(made)
+    words = f"{_plain(title)} · {found.answer} {plural('cluster', found.answer)}"
+    detail = f"mode of p(k) over {len(found.passes):,} passes; true count: {found.true_count} (green)"
+    yield "count_uncertainty", Still(_bar_figure(found.counts, modes, found.true_count, (words, detail)))
 
 
 def _objects(example: SetExample, grouping: Grouping, words: str) -> "Figure":
@@ -201,18 +141,14 @@ def _bar_figure(counts: Sequence[int], values: NDArray[Any], true_count: int, wo
 
 
 def _histogram_figure(column: NDArray[Any], words: str, own_colour: str) -> "Figure":
-    made = figure((_LEAST_WIDTH + 0.8, _BAR_HEIGHT), words, f"{len(column):,} passes in {_BINS} bins")
+    made = figure((_LEAST_WIDTH + 0.8, _BAR_HEIGHT), words, f"{len(column):,} passes in {NUM_BINS} bins")
     axes = made.subplots()
-    middles = (np.arange(_BINS) + 0.5) / _BINS
-    axes.bar(middles, _histogram(column), width=0.9 / _BINS, color=own_colour)
+    middles = (np.arange(NUM_BINS) + 0.5) / NUM_BINS
+    axes.bar(middles, histogram(column), width=0.9 / NUM_BINS, color=own_colour)
     axes.set_xlim(0, 1)
     axes.set_xlabel("probability")
     axes.set_ylabel("passes")
     return made
-
-
-def _histogram(column: NDArray[Any]) -> NDArray[np.int64]:
-    return np.histogram(column, _BINS, (0, 1))[0]
 
 
 def _draw_tree(axes: "Axes", linkage: NDArray[np.float64], classes: Sequence[str] | None) -> None:
@@ -262,7 +198,3 @@ def _bar_colour(count: int, true_count: int) -> str:
 def _plain(words: str) -> str:
     """Return words in which matplotlib sees no formulas."""
     return words.replace("$", r"\$")
-
-
-def _save(made: "Figure", path: Path) -> list[Path]:
-    return Still(made).save(path, ["png"])

@@ -29,8 +29,8 @@ def sampled_set_findings(
     except DataError as error:
         yield Finding("RC502", str(error), "", f"{place}/sets")
         return
-    for part in parts if isinstance(source, ClassSets) else ():
-        alone = source.lone_classes(part)
+    for part in parts:
+        alone = source.lone_classes(part) if isinstance(source, ClassSets) else 0
         if alone and dataset.sets["min_objects_per_cluster"] > 1:
             message = f"of the classes for {part}, {alone} with a single object: it stands several times in their sets"
             yield Finding("RC506", message, "", f"{place}/sets", True)

@@ -14,7 +14,7 @@ from recombine.assignment.set_clustering import SetClustering
 from recombine.data import Data
 from recombine.method import Method
 from recombine.randomness import derive
-from recombine.set_analyses import CountUncertainty, SetHierarchies, count_uncertainty, hierarchies
+from recombine.set_analyses import CountUncertainty, Hierarchies, count_uncertainty, hierarchies
 from recombine.set_data import SetData
 from recombine.set_examples import SetExample
 from recombine.set_metrics import SetScores, Spread, set_scores, summary
@@ -43,8 +43,8 @@ class SetReport:
         scores: For each of the examples, the scores for each number of clusters.
         set_sizes: Objects of each set.
         index: Position of each object in the dataset, ``(N,)``, set by set.
-        uncertainty: How sure the number of clusters is, for the examples, or () where nobody asked.
-        hierarchies: Hierarchical clusterings of an example in the space of the extractor, or None.
+        uncertainty: How sure the number of clusters is, for a few test sets, or () where nobody asked.
+        hierarchies: Hierarchical clusterings of a test set in the space of the extractor, or None.
     """
 
     table: Mapping[str, Mapping[str, Spread]]
@@ -53,10 +53,10 @@ class SetReport:
     counts: Mapping[int, Mapping[int, int]]
     examples: Sequence[SetExample]
     scores: Sequence[Mapping[int, SetScores]]
-    set_sizes: tuple[int, ...]
+    set_sizes: Sequence[int]
     index: Tensor
     uncertainty: Sequence[CountUncertainty] = ()
-    hierarchies: SetHierarchies | None = None
+    hierarchies: Hierarchies | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as ``result.json`` has them."""
@@ -82,9 +82,13 @@ def set_report(method: Method, data: Data, clusters: Tensor) -> SetReport:
     if not isinstance(data, SetData):
         raise TypeError("a report on sets is asked for, and the dataset makes none")
     collected = _collected(method, data)
-    labels = [part.numpy() for part in data.labels.split(data.set_sizes)]
-    chosen = [part.numpy() for part in clusters.split(data.set_sizes)]
-    rows = {CHOSEN: chosen, **collected.by_count, **_baselines(labels, collected, derive(data.options.seed, "baselines"))}
+    labels = [part.numpy() for part in torch.split(data.labels, data.set_sizes)]
+    chosen = [part.numpy() for part in torch.split(clusters, data.set_sizes)]
+    rows = {
+        CHOSEN: chosen,
+        **collected.by_count,
+        **_baselines(labels, collected, derive(data.options.seed, "baselines")),
+    }
     true = [len(np.unique(own)) for own in labels]
     told = collected.told or [len(np.unique(own)) for own in chosen]
     strategy = method.assignment
@@ -124,7 +128,7 @@ class _Collected:
 
 def _collected(method: Method, data: SetData) -> _Collected:
     found = _Collected()
-    classes = iter(data.labels.split(data.set_sizes))
+    classes = iter(torch.split(data.labels, data.set_sizes))
     for batch in data.evaluation_batches(0):
         forward = Forward(method, batch)
         sets, size = batch.num_sets or 1, batch.set_size
@@ -135,9 +139,7 @@ def _collected(method: Method, data: SetData) -> _Collected:
     return found
 
 
-def _collect_outputs(
-    found: _Collected, strategy: SetClustering, forward: Forward, classes: Any, data: SetData
-) -> None:
+def _collect_outputs(found: _Collected, strategy: SetClustering, forward: Forward, classes: Any, data: SetData) -> None:
     """Collect what the network says of the sets of a batch."""
     outputs, batch = strategy.outputs(forward), forward.batch
     counts = tuple(outputs.counts)
@@ -198,6 +200,4 @@ def _of_example(example: SetExample) -> dict[int, SetScores]:
 def _counted(true: Sequence[int], told: Sequence[int]) -> dict[int, dict[int, int]]:
     pairs = torch.tensor([true, told])
     values = range(int(pairs.min()), int(pairs.max()) + 1)
-    return {
-        own: {k: int(((pairs[0] == own) & (pairs[1] == k)).sum()) for k in values} for own in sorted(set(true))
-    }
+    return {own: {k: int(((pairs[0] == own) & (pairs[1] == k)).sum()) for k in values} for own in sorted(set(true))}

@@ -178,10 +178,10 @@ class Forward:
         return Given(answer if is_arranged else self._arranged(answer, mapping), feeder.output_in_words)
 
     def _arranged(self, answer: Answer, mapping: Mapping) -> Answer:
-        """Return samples as the sets that a mapping works on, ``(B, n, ...)``, or the samples of sets, ``(B n, ...)``."""
+        """Return samples as sets, ``(B, n, ...)``, or the samples of sets, ``(B n, ...)``, as a mapping works on."""
         output = answer.output
         if mapping.works_on == SETS:
-            return answer._replace(output=output.unflatten(0, (-1, self.batch.set_size)))
+            return answer._replace(output=output.view(-1, self.batch.set_size, *output.shape[1:]))
         return answer._replace(output=output.flatten(0, 1)) if output.ndim > _SET_IN_ONE_VECTOR else answer
 
 
@@ -275,7 +275,7 @@ class Step(Forward):
 
     @property
     def same_class_share(self) -> float:
-        """The share of pairs of different samples of a set, or of the dataset, that are of the same class, in [0, 1]."""
+        """The share of pairs of samples of a set, or else of the dataset, that are of the same class, in [0, 1]."""
         return self._context.same_class_share()
 
     @property

@@ -7,7 +7,8 @@ import torch
 
 from recombine import dataset_result as module
 from recombine.callbacks.base import Scored
-from recombine.dataset_result import dataset_folders, dataset_result, read_dataset_result
+from recombine.dataset_folders import dataset_folders
+from recombine.dataset_result import dataset_result, read_dataset_result
 from recombine.errors import UsageError
 from recombine.evaluate import Evaluation
 from recombine.label_free import LabelFree

@@ -67,7 +67,7 @@ class SetClustering(AssignmentStrategy):
         raise TypeError("clusters of sets are no soft assignments to clusters that all samples share")
 
     def assign(self, forward: Forward) -> Assignment:
-        """Return the clusters of the objects of each set; confidence is that of the number times that of the cluster."""
+        """Return the clusters of the objects of each set, as sure as their number times the cluster itself is."""
         outputs = self.outputs(forward)
         sure, chosen = outputs.count_log_probs.exp().max(1)
         best = [log_probs.max(2) for log_probs in outputs.cluster_log_probs]

@@ -6,7 +6,7 @@ from typing import Any
 
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
 from recombine.config import DatasetConfig, MethodConfig
-from recombine.dataset_result import dataset_folders
+from recombine.dataset_folders import dataset_folders
 from recombine.embedding import Embedding
 from recombine.frames import EMBEDDINGS, Frame, Moment, write_frame
 from recombine.objective import LossValue

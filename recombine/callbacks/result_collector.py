@@ -5,7 +5,8 @@ from typing import Any
 
 from recombine.callbacks.base import Callback, Scored
 from recombine.config import MethodConfig
-from recombine.dataset_result import DatasetResult, dataset_folders, dataset_result, read_dataset_result
+from recombine.dataset_folders import dataset_folders
+from recombine.dataset_result import DatasetResult, dataset_result, read_dataset_result
 
 
 class ResultCollector(Callback):
