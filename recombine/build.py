@@ -1,7 +1,6 @@
 """From a frozen configuration to networks, a method, data and phases."""
 
 from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +24,7 @@ from recombine.pattern_arguments import pattern_arguments, pattern_options
 from recombine.pattern_losses import loss_names, losses_of, named_patterns
 from recombine.randomness import global_generator
 from recombine.set_data import SetData
-from recombine.set_draws import Part, SetOptions
+from recombine.set_draws import SetOptions
 from recombine.step import PLAIN_VIEW, TARGETS
 from recombine.subschemas import annotation, walk
 
@@ -33,27 +32,14 @@ _PROBE_SAMPLES = 2
 _STRATEGY_KEYS = ("type", "description", "associated_feature_extractor_name")
 
 
-def build_data(
-    config: DatasetConfig, samples: Samples, seed: int, device: torch.device, parts: Sequence[Part] = ("test",)
-) -> Data:
-    """Return a dataset as batches of named views on a device.
-
-    Args:
-        config: The dataset.
-        samples: The decoded samples.
-        seed: The run's seed.
-        device: Where the batches live.
-        parts: Of a dataset that makes sets, for what it will make them; what is short for them is an error.
-
-    Raises:
-        DataError: As :class:`recombine.data.Data` and :class:`recombine.set_data.SetData`.
-    """
+def build_data(config: DatasetConfig, samples: Samples, seed: int, device: torch.device) -> Data:
+    """Return a dataset as batches of named views on a device."""
     views = {PLAIN_VIEW: config.transforms, **{v["name"]: v["transforms"] for v in config.batch_augmentations}}
     options = BatchOptions(config.batch_size, config.shuffle, config.drop_last, seed, config.fuse, config.num_workers)
     if config.sets is None:
         return Data(config.name, samples, views, options, device)
     sets = SetOptions.of(config.sets, config.num_clusters)
-    return SetData(config.name, samples, views, options, device, sets, parts)
+    return SetData(config.name, samples, views, options, device, sets)
 
 
 def load_samples(config: DatasetConfig, folder: Path, data_root: Path | None) -> Samples:

@@ -21,7 +21,6 @@ from recombine.oracle import oracle_reasons
 from recombine.phase import Phase, build_phase, enter_phase, longest, training_data
 from recombine.randomness import global_generator
 from recombine.selection import Evaluated, select
-from recombine.set_preflight import parts_of
 from recombine.state import Origin, Place, RunState
 from recombine.step import PLAIN_VIEW, Step
 
@@ -63,8 +62,7 @@ def run_method(run: Run) -> list[Scored]:
         if state is not None:
             run.keeper.restore(state)
         for dataset in run.config.datasets[state.place.datasets_done if state is not None else 0 :]:
-            samples, parts = run.samples[dataset.name], parts_of(run.config.phases_of(dataset))
-            with closing(build_data(dataset, samples, run.config.seed, run.engine.device, parts)) as data:
+            with closing(build_data(dataset, run.samples[dataset.name], run.config.seed, run.engine.device)) as data:
                 if state is None or (dataset.reinitialize_mappings and not state.place.in_dataset):
                     place = state.place if state is not None else Place()
                     state = new_state(run, Origin(dataset.num_clusters, data.sample_shape(PLAIN_VIEW)), place)

@@ -14,7 +14,7 @@ from recombine.data import Data
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
 from recombine.randomness import generator
-from recombine.set_draws import PARTS, ClassSets, GeneratedSets, Part, SetDraw, SetOptions, SetSource
+from recombine.set_draws import ClassSets, GeneratedSets, Part, SetDraw, SetOptions, SetSource
 from recombine.step import PLAIN_VIEW, Batch
 from recombine.workers import Pending
 
@@ -45,10 +45,10 @@ class SetData(Data):
         options: How batches are cut; ``batch_size`` is the number of sets B of a training batch.
         device: Where the batches live.
         sets: What sets look like.
-        parts: For what sets will be drawn.
 
     Raises:
-        DataError: As :class:`recombine.data.Data`; or the dataset has no labels, or too few classes or objects.
+        DataError: As :class:`recombine.data.Data`; or the dataset has no labels, or not the classes that
+            the options name.
     """
 
     def __init__(
@@ -59,11 +59,10 @@ class SetData(Data):
         options: BatchOptions,
         device: torch.device,
         sets: SetOptions,
-        parts: Sequence[Part] = PARTS,
     ) -> None:
         super().__init__(name, samples, views, options, device)
         self.sets = sets
-        self.source = source_of(name, samples, sets, parts)
+        self.source = source_of(name, samples, sets)
         self._num_validation_sets = 0
 
     def _check_size(self) -> None:
@@ -225,17 +224,17 @@ class SetData(Data):
         return request.drawn.classes.flatten() if isinstance(request, _SetRequest) else super()._classes(request)
 
 
-def source_of(name: str, samples: Samples, options: SetOptions, parts: Sequence[Part] = PARTS) -> SetSource:
+def source_of(name: str, samples: Samples, options: SetOptions) -> SetSource:
     """Return where the sets of a dataset come from.
 
     Raises:
-        DataError: The dataset has no labels, or too few classes or objects.
+        DataError: The dataset has no labels, or not the classes that the options name.
     """
     if samples.set_generator is not None:
         return GeneratedSets(options, samples.set_generator)
     if samples.labels is None:
         raise DataError(f'dataset "{name}" has no labels, by which alone sets can be made of it')
     try:
-        return ClassSets(options, samples.labels, samples.class_names, parts)
+        return ClassSets(options, samples.labels, samples.class_names)
     except DataError as error:
         raise DataError(f'dataset "{name}": {error}') from error

@@ -85,6 +85,10 @@ class SetSource(ABC):
     def num_objects(self, part: Part) -> int | None:
         """Return how many different objects a part has, or None where they are generated."""
 
+    def check(self, part: Part) -> None:
+        """Raise DataError if sets cannot be drawn of a part."""
+        del part
+
     def draw(self, part: Part, count: int, draws: torch.Generator, size: int | None = None) -> SetDraw:
         """Return ``count`` sets of a part, all of one size, their numbers of clusters uniform in their range.
 
@@ -117,15 +121,12 @@ class ClassSets(SetSource):
         options: What sets look like.
         labels: Class of each sample, ``(N,)``, int64.
         class_names: Names of the classes 0, 1, ..., or None.
-        parts: For what sets will be drawn; only these are checked.
 
     Raises:
-        DataError: A part has too few classes or objects, or a class is named that is not there or twice.
+        DataError: A class is named that is not there, or for two parts.
     """
 
-    def __init__(
-        self, options: SetOptions, labels: Tensor, class_names: Sequence[str] | None, parts: Sequence[Part]
-    ) -> None:
+    def __init__(self, options: SetOptions, labels: Tensor, class_names: Sequence[str] | None) -> None:
         super().__init__(options)
         self.classes = class_parts(options.classes, labels, class_names)
         order = labels.argsort(stable=True)
@@ -135,8 +136,6 @@ class ClassSets(SetSource):
         self._members: dict[Part, list[Tensor]] = {
             part: [_share(members[label], part, borrows) for label in self._of(part)] for part in PARTS
         }
-        for part in parts:
-            self._check(part)
 
     def _of(self, part: Part) -> tuple[int, ...]:
         return self.classes["train"] if part == "validation" and not self.classes[part] else self.classes[part]
@@ -145,7 +144,8 @@ class ClassSets(SetSource):
         """Return how many different objects a part has."""
         return sum(len(members) for members in self._members[part])
 
-    def _check(self, part: Part) -> None:
+    def check(self, part: Part) -> None:
+        """Raise DataError if sets cannot be drawn of a part: it has too few classes or objects."""
         members, options = self._members[part], self.options
         (fewest, most), size = options.clusters, options.sizes[1]
         if len(members) < most:

@@ -4,7 +4,6 @@ K counts the numbers of clusters that a network tells apart, from k_min to k_max
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,13 +21,13 @@ class SetOutputs:
 
     Attributes:
         count_log_probs: Log probability of each number of clusters, ``(B, K)``.
-        cluster_logits: For every number of clusters k, logits of the cluster of each object, one after the other,
-            ``(B, n, T)``.
+        cluster_log_probs: For every number of clusters k, log probability of the cluster of each object if the set has
+            k of them, ``(B, n, k)``.
         min_clusters: k_min.
     """
 
     count_log_probs: Tensor
-    cluster_logits: Tensor
+    cluster_log_probs: tuple[Tensor, ...]
     min_clusters: int
 
     @property
@@ -36,31 +35,12 @@ class SetOutputs:
         """The numbers of clusters k that the network tells apart."""
         return counts_of(self.count_log_probs.shape[1], self.min_clusters)
 
-    @cached_property
-    def cluster_log_probs(self) -> tuple[Tensor, ...]:
-        """For every k, log probability of the cluster of each object if the set has k of them, ``(B, n, k)``."""
-        return tuple(part.log_softmax(2) for part in torch.split(self.cluster_logits, list(self.counts), 2))
-
-    @cached_property
-    def probs(self) -> Tensor:
-        """The probabilities of :attr:`cluster_log_probs` one after the other, ``(B, n, T)``."""
-        return torch.cat([part.exp() for part in self.cluster_log_probs], 2)
-
-    def same_cluster_probs(self, position: int) -> Tensor:
-        """Return the probability that two objects share a cluster, ``(B, n, n)``, for the k at a position of K."""
-        probs = self.cluster_log_probs[position].exp()
-        return probs @ probs.transpose(1, 2)
-
-    def expected_same_cluster_probs(self) -> Tensor:
+    def same_cluster_probs(self) -> Tensor:
         """Return the probability that two objects share a cluster, whatever their number, ``(B, n, n)``."""
-        weights = torch.cat(
-            [
-                p.exp().unsqueeze(1).expand(-1, k)
-                for p, k in zip(self.count_log_probs.unbind(1), self.counts, strict=True)
-            ],
-            1,
-        )
-        return (self.probs * weights.unsqueeze(1)) @ self.probs.transpose(1, 2)
+        counts = self.count_log_probs.exp().unbind(1)
+        weights = [p.unsqueeze(1).expand(-1, k) for p, k in zip(counts, self.counts, strict=True)]
+        probs = torch.cat([part.exp() for part in self.cluster_log_probs], 2)
+        return (probs * torch.cat(weights, 1).unsqueeze(1)) @ probs.transpose(1, 2)
 
 
 def set_outputs(
@@ -71,22 +51,48 @@ def set_outputs(
     Raises:
         NetworkError: The batch makes no sets, or the outputs do not have the shapes that fit together.
     """
+    counts = count_logits(forward, count_head, view)
+    known = counts_of(counts.shape[1], min_clusters)
+    return SetOutputs(counts.log_softmax(1), cluster_log_probs(forward, assignment_head, known, view), min_clusters)
+
+
+def count_logits(forward: Forward, count_head: Mapping, view: str = PLAIN_VIEW) -> Tensor:
+    """Return the logits of the number of clusters of each set, ``(B, K)``.
+
+    Raises:
+        NetworkError: The batch makes no sets, or the outputs have another shape.
+    """
+    sets = _num_sets(forward)
+    logits = forward.logits(count_head, view)
+    if logits.ndim != _MATRIX or len(logits) != sets:
+        raise NetworkError(
+            f'"{count_head.name}" is to give one row for each of {sets} sets, and gives {tuple(logits.shape)}'
+        )
+    return logits
+
+
+def cluster_log_probs(
+    forward: Forward, assignment_head: Mapping, counts: range, view: str = PLAIN_VIEW
+) -> tuple[Tensor, ...]:
+    """Return for every number of clusters k the log probability of the cluster of each object, ``(B, n, k)``.
+
+    Raises:
+        NetworkError: The batch makes no sets, or the outputs have another shape.
+    """
+    shape = (_num_sets(forward), forward.batch.set_size, sum(counts))
+    logits = forward.logits(assignment_head, view)
+    if tuple(logits.shape) != shape:
+        raise NetworkError(
+            f'"{assignment_head.name}" is to give {" + ".join(map(str, counts))} = {sum(counts)} numbers for each of '
+            f"{shape[1]} objects of {shape[0]} sets, {shape}, and gives {tuple(logits.shape)}"
+        )
+    return tuple(part.log_softmax(2) for part in torch.split(logits, list(counts), 2))
+
+
+def _num_sets(forward: Forward) -> int:
     if forward.batch.num_sets is None:
         raise NetworkError('it works on sets, and the dataset makes none: give it "sets"')
-    counts = forward.logits(count_head, view)
-    sets, size = forward.batch.num_sets, forward.batch.set_size
-    if counts.ndim != _MATRIX or len(counts) != sets:
-        shape = tuple(counts.shape)
-        raise NetworkError(f'"{count_head.name}" is to give one row for each of {sets} sets, and gives {shape}')
-    logits = forward.logits(assignment_head, view)
-    width = sum(counts_of(counts.shape[1], min_clusters))
-    if tuple(logits.shape) != (sets, size, width):
-        words = " + ".join(map(str, counts_of(counts.shape[1], min_clusters)))
-        raise NetworkError(
-            f'"{assignment_head.name}" is to give {words} = {width} numbers for each of {size} objects of {sets} sets, '
-            f"(sets, objects, {width}), and gives {tuple(logits.shape)}"
-        )
-    return SetOutputs(counts.log_softmax(1), logits, min_clusters)
+    return forward.batch.num_sets
 
 
 def counts_of(num_counts: int, min_clusters: int) -> range:
@@ -108,7 +114,7 @@ def classes_of(forward: Forward, classes: Tensor) -> Tensor:
 def by_set(forward: Forward, output: Tensor) -> Tensor:
     """Return the output of a mapping for each object, ``(B, n, ...)`` or ``(B n, ...)``, as ``(B, n, D)``."""
     sets, size = forward.batch.num_sets or 1, forward.batch.set_size
-    if output.shape[:2] != (sets, size) and len(output) != sets * size:
+    if len(output) not in (sets, sets * size) or output.numel() % (sets * size):
         raise NetworkError(f"an output for each of {size} objects of {sets} sets is needed, not {tuple(output.shape)}")
     return output.reshape(sets, size, -1)
 

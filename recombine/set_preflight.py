@@ -25,7 +25,9 @@ def sampled_set_findings(
         return
     parts = parts_of(phases)
     try:
-        source = source_of(dataset.name, samples, SetOptions.of(dataset.sets, dataset.num_clusters), parts)
+        source = source_of(dataset.name, samples, SetOptions.of(dataset.sets, dataset.num_clusters))
+        for part in parts:
+            source.check(part)
     except DataError as error:
         yield Finding("RC502", str(error), "", f"{place}/sets")
         return

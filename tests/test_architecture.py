@@ -19,7 +19,7 @@ OPEN_SETS = {
 }
 #: What a pattern may import of the package: maths, networks, and what it sees of an iteration.
 OPEN_TO_PATTERNS = {"clock", "contrast", "decoding", "distances", "errors", "mapping", "modes", "patterns.base", "step"}
-OPEN_TO_PATTERNS |= {"affinity", "cuts", "neighbor_graph", "temperature"}
+OPEN_TO_PATTERNS |= {"affinity", "cuts", "neighbor_graph", "set_outputs", "temperature"}
 #: Who imports modules by name, each only names of files in the package's own folders.
 IMPORT_BY_NAME = {"recombine/__init__.py", "recombine/registry.py", "recombine/datasets/base.py"}
 IMPORT_BY_NAME |= {"recombine/views/base.py", "recombine/torchvision_import.py", "recombine/plots/base.py"}

@@ -242,7 +242,7 @@ def test_evaluation_in_a_random_plain_view_has_fixed_parameters() -> None:
 
 
 def test_batches_carry_no_labels() -> None:
-    assert set(vars(_data().training_batch("p", 0, ["plain"]))) == {"index", "views"}
+    assert set(vars(_data().training_batch("p", 0, ["plain"]))) == {"index", "views", "num_sets"}
 
 
 def test_a_batch_larger_than_the_dataset() -> None:

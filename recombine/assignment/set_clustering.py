@@ -58,8 +58,9 @@ class SetClustering(AssignmentStrategy):
             order = self._order(forward.batch.set_size, number)
             permuted = Forward(forward.method, permuted_batch(forward.batch, order))
             answer = set_outputs(permuted, *self.heads, self.min_clusters, view)
-            logits = answer.cluster_logits[:, order.argsort().to(answer.cluster_logits.device)]
-            found.append(SetOutputs(answer.count_log_probs, logits, self.min_clusters))
+            back = order.argsort().to(forward.index.device)
+            heads = tuple(part[:, back] for part in answer.cluster_log_probs)
+            found.append(SetOutputs(answer.count_log_probs, heads, self.min_clusters))
         return found[0] if len(found) == 1 else averaged(found)
 
     def log_probs(self, forward: Forward, view: str = PLAIN_VIEW) -> Tensor:
@@ -109,7 +110,7 @@ def averaged(found: list[SetOutputs]) -> SetOutputs:
         probs = [one.cluster_log_probs[position].exp() for one in found]
         matched = [probs[0], *(_matched(probs[0], other) for other in probs[1:])]
         parts.append(torch.stack(matched).mean(0).log())
-    return SetOutputs(counts, torch.cat(parts, 2), found[0].min_clusters)
+    return SetOutputs(counts, tuple(parts), found[0].min_clusters)
 
 
 def _matched(first: Tensor, other: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
-from recombine.set_outputs import classes_of, num_classes
+from recombine.set_outputs import classes_of, count_logits, num_classes
 from recombine.step import Step
 
 
@@ -43,7 +43,7 @@ class ClusterCount(DesignPattern):
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``cluster_count``; a number of clusters that the network cannot tell counts as the nearest it can."""
-        logits = step.logits(self.count_head, self.batch_augmentation)
+        logits = count_logits(step, self.count_head, self.batch_augmentation)
         true = num_classes(classes_of(step, step.target("classes"))) - self.min_clusters
         true = true.clamp(0, logits.shape[1] - 1)
         if self.criterion == "cross_entropy":

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from recombine.clock import Clock
 from recombine.mapping import Mapping
 from recombine.patterns.base import DesignPattern
-from recombine.set_outputs import SetOutputs, pairs, set_outputs
+from recombine.set_outputs import cluster_log_probs, pairs
 from recombine.step import Step
 
 _EPSILON = 1e-7
@@ -29,16 +30,16 @@ class NestedClusterings(DesignPattern):
     from 0.5 to 10.
 
     Attributes:
-        count_head: Gives logits of the number of clusters, ``(B, K)``; its width alone has a part in this.
         assignment_head: Gives logits of the cluster of each object for every number of clusters, ``(B, n, T)``.
         min_clusters: The least number of clusters.
+        max_clusters: The greatest, above it.
         variant: ``linear`` or ``logarithmic``.
-        batch_augmentation: The view that the networks see.
+        batch_augmentation: The view that the network sees.
     """
 
-    count_head: Mapping
     assignment_head: Mapping
     min_clusters: int
+    max_clusters: int
     variant: str
     batch_augmentation: str
 
@@ -49,18 +50,15 @@ class NestedClusterings(DesignPattern):
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``nesting`` and ``unused_clusters``."""
-        view = self.batch_augmentation
-        outputs = set_outputs(step, self.count_head, self.assignment_head, self.min_clusters, view)
-        used = torch.stack([log_probs.exp().amax(1).mean() for log_probs in outputs.cluster_log_probs])
-        return {"nesting": self._nesting(outputs), "unused_clusters": 1 - used.mean()}
+        counts = range(self.min_clusters, self.max_clusters + 1)
+        probs = [part.exp() for part in cluster_log_probs(step, self.assignment_head, counts, self.batch_augmentation)]
+        used = torch.stack([part.amax(1).mean() for part in probs])
+        return {"nesting": self._nesting(probs), "unused_clusters": 1 - used.mean()}
 
-    def _nesting(self, outputs: SetOutputs) -> Tensor:
-        first, second = pairs(outputs.cluster_logits.shape[1], outputs.cluster_logits.device)
-        together = [outputs.same_cluster_probs(k)[:, first, second] for k in range(len(outputs.counts))]
-        if len(together) == 1:
-            return 0 * together[0].mean()
-        violated = [more * (1 - fewer) for fewer, more in zip(together, together[1:], strict=False)]
-        means = torch.stack(violated)
+    def _nesting(self, probs: list[Tensor]) -> Tensor:
+        first, second = pairs(probs[0].shape[1], probs[0].device)
+        together = [(part @ part.transpose(1, 2))[:, first, second] for part in probs]
+        violated = torch.stack([more * (1 - fewer) for fewer, more in pairwise(together)])
         if self.variant == "logarithmic":
-            means = -(1 - means).clamp(min=_EPSILON).log()
-        return means.mean()
+            violated = -(1 - violated).clamp(min=_EPSILON).log()
+        return violated.mean()

@@ -61,7 +61,7 @@ class PairwiseClustering(DesignPattern):
         outputs = set_outputs(step, self.count_head, self.assignment_head, self.min_clusters, view)
         classes = classes_of(step, step.target("classes"))
         first, second = pairs(classes.shape[1], classes.device, self.include_self_pairs)
-        together = outputs.expected_same_cluster_probs()[:, first, second].clamp(_EPSILON, 1 - _EPSILON)
+        together = outputs.same_cluster_probs()[:, first, second].clamp(_EPSILON, 1 - _EPSILON)
         same = (classes[:, first] == classes[:, second]).to(together.dtype)
         if self.criterion == "rand_index":
             loss = 1 - (together * same + (1 - together) * (1 - same)).mean()

@@ -41,7 +41,7 @@ class PairwiseDivergence(DesignPattern):
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return ``pairwise_divergence``."""
-        log_probs = by_set(step, step.output(self.mapping, self.batch_augmentation)).log_softmax(2)
+        log_probs = by_set(step, step.head(self.mapping, self.batch_augmentation)).log_softmax(2)
         probs = log_probs.exp()
         divergence = (probs * log_probs).sum(2, keepdim=True) - probs @ log_probs.transpose(1, 2)
         classes = classes_of(step, step.target("classes"))

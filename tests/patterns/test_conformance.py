@@ -40,7 +40,16 @@ def test_no_two_patterns_share_an_identifier():
 
 
 def test_batches_hold_no_labels():
-    assert [field.name for field in dataclasses.fields(Batch)] == ["index", "views"]
+    assert [field.name for field in dataclasses.fields(Batch)] == ["index", "views", "num_sets"]
+
+
+@pytest.mark.parametrize("stem", IDS)
+def test_only_patterns_that_say_so_see_classes(stem):
+    schema = schemas.load(f"design_patterns/{stem}.json")
+    source = (ROOT / "recombine" / "patterns" / f"{stem}.py").read_text(encoding="utf-8")
+    assert set(schema.get("x-supervised", ())) <= {"classes"}
+    assert (".target(" in source) == ("x-supervised" in schema)
+    assert "CLASSES" not in source
 
 
 def test_every_module_is_a_pattern():

@@ -12,14 +12,16 @@ from recombine.assignment.centroid_similarity import CentroidSimilarity
 from recombine.assignment.centroids import Centroids
 from recombine.clock import Clock
 from recombine.config import frozen
-from recombine.mapping import Mapping
+from recombine.layers import SetPooling
+from recombine.mapping import SETS, Mapping
 from recombine.method import Method
 from recombine.normalize import Normalizer
 from recombine.pattern_arguments import pattern_arguments
 from recombine.randomness import generator
-from recombine.step import Batch, Forward, Step, StepContext
+from recombine.step import CLASSES, Batch, Forward, Step, StepContext
 
 SAMPLES, ELEMENTS, FEATURES, CLUSTERS, SEED = 24, 12, 3, 4, 7
+SETS_OF_A_BATCH = 2
 
 
 def spelt_out(block):
@@ -48,6 +50,8 @@ class World:
             self.mappings = {mapping.name: mapping for mapping in _mappings()}
         encoder = self.mappings["encoder"]
         self.mappings["classifier"].prior = encoder
+        for name in ("set_network", "count_head", "assignment_head"):
+            self.mappings[name].prior, self.mappings[name].works_on = encoder, SETS
         centroids = Centroids(encoder, CLUSTERS, FEATURES)
         context = StrategyContext(
             self.mappings, encoder, CLUSTERS, FEATURES, SEED, centroids=centroids, uses_centroids=("phase",)
@@ -59,6 +63,7 @@ class World:
         )
         self.method = Method(list(self.mappings.values()), strategy, centroids).to(dtype).train()
         self.graph = None
+        self.classes = torch.arange(SAMPLES) % 3
         draws = generator(SEED, "world")
         centroids.place(torch.randn(CLUSTERS, FEATURES, generator=draws, dtype=torch.float64).to(dtype))
         samples = torch.randn(SAMPLES, ELEMENTS, generator=draws, dtype=torch.float64)
@@ -84,10 +89,14 @@ class World:
     def step(self, index=range(8), iteration=0, *, centroids_changed=False, trained=None):
         """Return a fresh step over the samples ``index``, of a phase that trains some mappings; None: any."""
         index = torch.tensor(list(index))
-        batch = Batch(index, {name: view[index] for name, view in self.views.items()})
+        views = {name: view[index] for name, view in self.views.items()}
+        num_sets = SETS_OF_A_BATCH if len(index) % SETS_OF_A_BATCH == 0 and len(index) > SETS_OF_A_BATCH else 1
+        batch = Batch(index, views | {CLASSES: self.classes[index]}, num_sets)
         trained = None if trained is None else frozenset(trained)
         device = torch.device("cpu")
-        context = StepContext(SEED, "data", device, self.full_pass, lambda: centroids_changed, self.graph, trained)
+        context = StepContext(
+            SEED, "data", device, self.full_pass, lambda: centroids_changed, self.graph, trained, same_class_share=share
+        )
         return Step(self.method, batch, Clock("phase", iteration, 0, 3), context)
 
     def losses(self, pattern, **options):
@@ -105,6 +114,11 @@ class World:
             result = compute(Forward(self.method, Batch(torch.arange(SAMPLES), {"plain": self.views["plain"]})))
         self.method.train()
         return result
+
+
+def share():
+    """Return the share of pairs of samples of a set that are of the same class."""
+    return 0.3
 
 
 def _mappings():
@@ -125,6 +139,9 @@ def _mappings():
         Mapping("head", "design_pattern_specific", [("head_1", nn.Linear(FEATURES, 5))]),
         Mapping("classifier", "feature_space_classifier", classifier, softmax_layer="classifier_softmax"),
         Mapping("critic", "design_pattern_specific", [("critic_1", nn.Linear(ELEMENTS, 1))]),
+        Mapping("set_network", "design_pattern_specific", [("set_1", nn.Linear(FEATURES, 6))]),
+        Mapping("count_head", "design_pattern_specific", [("pool", SetPooling()), ("count", nn.Linear(6, 3))]),
+        Mapping("assignment_head", "design_pattern_specific", [("assign", nn.Linear(FEATURES, 1 + 2 + 3))]),
         Mapping("discriminator", "design_pattern_specific", [("discriminator_1", nn.Linear(ELEMENTS, 1))]),
     ]
 
