@@ -65,6 +65,7 @@ def bars() -> Iterator[Bar]:
     found = (
         ("floor", _floor_bars),
         ("convolutions", _convolution_bars),
+        ("set_steps", _set_bars),
         ("neighbors", _neighbor_bars),
         ("pil_pipeline", _pipeline_bars),
         ("startup", _startup_bars),
@@ -80,6 +81,7 @@ def sections_of_the_page() -> Iterator[str]:
     writers = (
         ("floor", _floor),
         ("convolutions", _convolutions),
+        ("set_steps", _sets),
         ("neighbors", _neighbors),
         ("profile", _profile),
         ("steps", _steps),
@@ -121,6 +123,12 @@ def _convolution_bars(content: Any) -> Iterator[Bar]:
         for name in ("by_hand", "by_hand_channels_last"):
             what = f"convolutions, {phase}: general loop / {_BY_HAND[name]}"
             yield _ratio(what, "<=", 1.10, content, measured["ratios"][f"loop/{name}"])
+
+
+def _set_bars(content: Any) -> Iterator[Bar]:
+    yield _ratio(
+        "sets of points: general loop / written by hand", "<=", 1.11, content, content["ratios"]["loop/by_hand"]
+    )
 
 
 def _neighbor_bars(content: Any) -> Iterator[Bar]:
@@ -248,6 +256,19 @@ def _convolutions(content: Any) -> Iterator[str]:
         for phase, measured in content["phases"].items()
     ]
     yield table(["phase", "general loop, ms", *(f"{words}, ms" for words in _BY_HAND.values())], rows)
+
+
+def _sets(content: Any) -> Iterator[str]:
+    yield "## Sets\n"
+    seconds = content["seconds"]
+    yield (
+        "`bench/set_steps.py`: an iteration of `configurations/learning_to_cluster/points.json` (200 sets of 72 "
+        "points, fourteen residual blocks of bidirectional LSTMs) with all that a run does around it, and the same "
+        f"written by hand. To make the sets takes {content['ratios']['generator/loop']['median']:.2%} of the time. "
+        f"{_machine(content)}"
+    )
+    names = {"loop": "general loop, ms", "by_hand": "by hand, ms", "generator": "making the sets, ms"}
+    yield table(list(names.values()), [[_milliseconds(seconds[name]) for name in names]])
 
 
 def _neighbors(content: Any) -> Iterator[str]:
