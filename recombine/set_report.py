@@ -22,6 +22,8 @@ from recombine.step import Forward
 
 #: The row of the scores that count.
 CHOSEN = "chosen k"
+#: The row of the scores for a network that is told the true number of clusters, as the baselines are: oracle.
+TRUE = "true k"
 _NEIGHBORS, _FACTOR = 4, 2.0
 
 Labels = NDArray[np.int64]
@@ -34,7 +36,7 @@ class SetReport:
 
     Attributes:
         table: Mean and population standard deviation of every score over the sets, by what clustered them:
-            :data:`CHOSEN`, a number of clusters for all sets, or a baseline.
+            :data:`CHOSEN`, :data:`TRUE`, a number of clusters for all sets, or a baseline.
         num_sets: S.
         count_accuracy: Share of the sets whose number of clusters is told rightly, in [0, 1].
         counts: How many sets have a number of clusters (rows) and were told to have one (columns), both from the
@@ -86,6 +88,7 @@ def set_report(method: Method, data: Data, clusters: Tensor) -> SetReport:
     chosen = [part.numpy() for part in torch.split(clusters, data.set_sizes)]
     rows = {
         CHOSEN: chosen,
+        **_with_true_count(labels, collected.by_count),
         **collected.by_count,
         **_baselines(labels, collected, derive(data.options.seed, "baselines")),
     }
@@ -162,6 +165,14 @@ def _collect_outputs(found: _Collected, strategy: SetClustering, forward: Forwar
                     data.class_names,
                 )
             )
+
+
+def _with_true_count(labels: Sequence[Labels], by_count: Mapping[str, Sequence[Labels]]) -> dict[str, list[Labels]]:
+    """Return the clusters of the network for the true number of each set; nothing where it does not know them all."""
+    names = [f"k = {len(np.unique(own))}" for own in labels]
+    if not by_count.keys() >= set(names):
+        return {}
+    return {TRUE: [by_count[name][i] for i, name in enumerate(names)]}
 
 
 def _baselines(labels: Sequence[Labels], found: _Collected, seed: int) -> dict[str, list[Labels]]:
