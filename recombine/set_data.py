@@ -16,6 +16,7 @@ from recombine.errors import DataError
 from recombine.randomness import generator
 from recombine.set_draws import ClassSets, GeneratedSets, Part, SetDraw, SetOptions, SetSource
 from recombine.step import PLAIN_VIEW, Batch
+from recombine.view import View
 from recombine.workers import Pending
 
 #: Where sets are generated there is no end of them; so many batches are called an epoch.
@@ -200,6 +201,22 @@ class SetData(Data):
             yield self._batch(request, self._begun(request, {}))
             start += len(one.positions)
 
+    def _is_prepared(self, view: View) -> bool:
+        return not self.sets.classes["quarter_turns"] and super()._is_prepared(view)
+
+    def _take(self, view: View, index: Tensor) -> Tensor | list[Tensor]:
+        """Return raw objects; beyond the N of the dataset they are turned."""
+        if not self.sets.classes["quarter_turns"]:
+            return super()._take(view, index)
+        count = len(self._samples)
+        values, turns = super()._take(view, index % count), index // count
+        if isinstance(values, list):
+            raise TypeError("images of unequal sizes cannot be turned into further classes")
+        for turn in self.sets.classes["quarter_turns"]:
+            (rows,) = (turns.to(values.device) == turn).nonzero(as_tuple=True)
+            values[rows] = values[rows].rot90(turn, (-2, -1))
+        return values
+
     def _request(self, phase: str, iteration: int, views: Collection[str]) -> _SetRequest:
         drawn = self.source.draw("train", self.options.batch_size, self._draws("train", phase, iteration))
         keys = {view: (self.name, phase, view, iteration) for view in sorted(views)}
@@ -232,9 +249,18 @@ def source_of(name: str, samples: Samples, options: SetOptions) -> SetSource:
     """
     if samples.set_generator is not None:
         return GeneratedSets(options, samples.set_generator)
+    if options.classes["quarter_turns"] and not _is_square(samples):
+        raise DataError(
+            f'dataset "{name}" has no square images of one size to turn into more classes'
+        )
     if samples.labels is None:
         raise DataError(f'dataset "{name}" has no labels, by which alone sets can be made of it')
     try:
         return ClassSets(options, samples.labels, samples.class_names)
     except DataError as error:
         raise DataError(f'dataset "{name}": {error}') from error
+
+
+def _is_square(samples: Samples) -> bool:
+    shape = samples.values[0].shape
+    return not samples.is_ragged and samples.kind != "other" and shape[-1] == shape[-2]

@@ -115,7 +115,8 @@ class ClassSets(SetSource):
     """Sets of objects of a labelled dataset, of classes that are kept apart for training, validation and test.
 
     A set draws its number of clusters k, then k different classes, then the objects that each cluster has at least,
-    and the others one by one: any of the k classes, then any object of it.
+    and the others one by one: any of the k classes, then any object of it. Classes for training, turned by quarters of
+    a circle, may be further classes; the number of an object i of N, turned q times, is then i + q N.
 
     Args:
         options: What sets look like.
@@ -133,9 +134,13 @@ class ClassSets(SetSource):
         found, counts = torch.unique(labels[order], return_counts=True)
         members = dict(zip(found.tolist(), torch.split(order, counts.tolist()), strict=True))
         borrows = not self.classes["validation"]
-        self._members: dict[Part, list[Tensor]] = {
-            part: [_share(members[label], part, borrows) for label in self._of(part)] for part in PARTS
-        }
+        self._labels = {part: list(self._of(part)) for part in PARTS}
+        self._members = {part: [_share(members[label], part, borrows) for label in self._of(part)] for part in PARTS}
+        own, objects = self._labels["train"].copy(), self._members["train"].copy()
+        for turns in options.classes["quarter_turns"]:
+            # Numbers beyond those of the dataset stand for turned objects, and turned classes.
+            self._labels["train"] += [label + turns * (int(found.max()) + 1) for label in own]
+            self._members["train"] += [one + turns * len(labels) for one in objects]
 
     def _of(self, part: Part) -> tuple[int, ...]:
         return self.classes["train"] if part == "validation" and not self.classes[part] else self.classes[part]
@@ -179,7 +184,7 @@ class ClassSets(SetSource):
         if not self.options.with_replacement:
             self._make_different(place, rank, counts, chosen, num_clusters, draws)
         index = torch.cat(members)[(counts.cumsum(0) - counts)[place] + rank]
-        return SetDraw(index, torch.tensor(self._of(part))[place])
+        return SetDraw(index, torch.tensor(self._labels[part])[place])
 
     def _clusters(self, num_clusters: Tensor, size: int, draws: torch.Generator) -> Tensor:
         """Return the cluster of each object, ``(S, n)``: each has as many as it must, the others fall anywhere."""
