@@ -250,9 +250,7 @@ def source_of(name: str, samples: Samples, options: SetOptions) -> SetSource:
     if samples.set_generator is not None:
         return GeneratedSets(options, samples.set_generator)
     if options.classes["quarter_turns"] and not _is_square(samples):
-        raise DataError(
-            f'dataset "{name}" has no square images of one size to turn into more classes'
-        )
+        raise DataError(f'dataset "{name}" has no square images of one size to turn into more classes')
     if samples.labels is None:
         raise DataError(f'dataset "{name}" has no labels, by which alone sets can be made of it')
     try:

@@ -79,6 +79,10 @@ class Spread:
     mean: float
     std: float
 
+    def __str__(self) -> str:
+        """Return both with three decimals."""
+        return f"{self.mean:.3f} ± {self.std:.3f}"
+
 
 def set_scores(labels: Labels, clusters: Labels) -> SetScores:
     """Compare the clusters of a set, ``(n,)`` integers, with its labels, ``(n,)`` integers; their values do not matter.

@@ -24,6 +24,7 @@ from recombine.step import Forward
 CHOSEN = "chosen k"
 #: The row of the scores for a network that is told the true number of clusters, as the baselines are: oracle.
 TRUE = "true k"
+_K_MEANS = "k-means with true k"
 _NEIGHBORS, _FACTOR = 4, 2.0
 
 Labels = NDArray[np.int64]
@@ -59,6 +60,14 @@ class SetReport:
     index: Tensor
     uncertainty: Sequence[CountUncertainty] = ()
     hierarchies: Hierarchies | None = None
+
+    def __str__(self) -> str:
+        """Return what stands out, as the log writes it."""
+        rates = {name: row["misclassification_rate"] for name, row in self.table.items()}
+        told = f"the number of clusters is right in {self.count_accuracy:.1%} of {self.num_sets} sets"
+        given = {"with the true number": rates.get(TRUE), "k-means with it": rates.get(f"{_K_MEANS}, features")}
+        words = [f"{name} {rate.mean:.3f}" for name, rate in given.items() if rate is not None]
+        return f"Misclassification rate {rates[CHOSEN]}; {told}; {', '.join(words)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as ``result.json`` has them."""
@@ -183,7 +192,7 @@ def _baselines(labels: Sequence[Labels], found: _Collected, seed: int) -> dict[s
     rows = {}
     for space, points in spaces.items():
         pairs = list(zip(points, counts, strict=True))
-        rows[f"k-means with true k, {space}"] = [set_baselines.k_means(own, k, seed) for own, k in pairs]
+        rows[f"{_K_MEANS}, {space}"] = [set_baselines.k_means(own, k, seed) for own, k in pairs]
         rows[f"DBSCAN, {space}"] = [_dbscan(own) for own in points]
     rows["random with true k"] = [
         set_baselines.random_assignment(len(own), k, 1, draws) for own, k in zip(labels, counts, strict=True)

@@ -47,10 +47,7 @@ class TextLog(Callback):
     def dataset_started(self, dataset: DatasetView) -> None:
         """Name the dataset and its size, and what is unusual about its batches."""
         config, untrained = dataset.config, dataset.untrained
-        self.emit(
-            f'Dataset "{config.name}": {dataset.num_samples} samples, {config.num_clusters} clusters, '
-            f"batches of {config.batch_size}"
-        )
+        self.emit(f'Dataset "{config.name}": {_size_in_words(dataset)}')
         for view in dataset.slow_views:
             self.emit(_slow_view_in_words(view, config.batch_size))
         if self._uses_k_means and dataset.num_samples > SAMPLE_LIMIT and config.phases != ():
@@ -60,8 +57,8 @@ class TextLog(Callback):
 
     def phase_started(self, phase: PhaseView, state: RunState) -> None:
         """Name the phase and how long it may last."""
-        held_out = f"; {phase.num_held_out} of {phase.num_samples} samples are held out" if phase.num_held_out else ""
-        self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {_length_in_words(phase)}{held_out}')
+        words = f"{_length_in_words(phase)}{_held_out_in_words(phase)}"
+        self.emit(f'Phase "{phase.config.name}" on dataset "{phase.dataset.name}": {words}')
         self._stages, self._notes_told = [], 0
         self._tell_stages(phase, state)
 
@@ -117,6 +114,8 @@ class TextLog(Callback):
             self.emit(f'Dataset "{name}": {words}{_label_free_in_words(evaluation)}')
         else:
             self.emit(f'Final performance on dataset "{name}": {evaluation.scores}')
+        if evaluation is not None and evaluation.sets is not None:
+            self.emit(str(evaluation.sets))
 
     def run_ended(self, error: BaseException | None) -> None:
         """Say how the run ended, if not well."""
@@ -148,6 +147,24 @@ def _uses_k_means(config: MethodConfig) -> bool:
         options.centroid_recalculation_strategy,
     )
     return by_centroids or "k_means" in config.strategy.values()
+
+
+def _size_in_words(dataset: DatasetView) -> str:
+    config = dataset.config
+    if config.sets is None:
+        return f"{dataset.num_samples} samples, {config.num_clusters} clusters, batches of {config.batch_size}"
+    size, count = config.sets["num_objects"], config.sets["num_evaluation_sets"]
+    objects = str(size) if isinstance(size, int) else f"{size[0]} to {size[1]}"
+    clusters = f"{config.sets['min_clusters']} to {config.num_clusters} clusters"
+    return f"sets of {objects} objects in {clusters}, batches of {config.batch_size} sets, {count} sets to score"
+
+
+def _held_out_in_words(phase: PhaseView) -> str:
+    if not phase.num_held_out:
+        return ""
+    if phase.dataset.sets is not None:
+        return f"; it validates on {phase.num_held_out} sets"
+    return f"; {phase.num_held_out} of {phase.num_samples} samples are held out"
 
 
 def _length_in_words(phase: PhaseView) -> str:
