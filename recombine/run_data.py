@@ -197,7 +197,7 @@ class DatasetRun:
         """The table of counts after matching; MissingError where the run wrote none."""
         path = self.folder / _CONFUSION
         if not path.exists():
-            raise MissingError("the run wrote no confusion.csv: it has no labels, or was not scored")
+            raise MissingError("the run wrote no confusion.csv: it has no labels, makes sets, or was not scored")
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 header, *rows = csv.reader(file)

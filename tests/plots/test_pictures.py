@@ -261,7 +261,7 @@ def test_samples_that_are_no_images_are_curves(tmp_path):
     assert np.array_equal(original.get_ydata(), first)
     assert not np.array_equal(original.get_ydata(), decoded.get_ydata())
     assert len(drawn("raw", dataset)["raw"].figure.axes) == 1
-    with pytest.raises(MissingError, match="it has no labels, or was not scored"):
+    with pytest.raises(MissingError, match="it has no labels, makes sets, or was not scored"):
         drawn("confusion", dataset)
 
 
