@@ -142,8 +142,8 @@ def evaluate_by(assigner: Assigner, method: Method, data: Data) -> Evaluation:
     unlabelled = columns.label_free(clusters, confidence) if data.set_sizes is None else None
     if data.labels is None:
         return Evaluation(clusters, confidence, None, label_free=unlabelled)
-    names = assigner.candidate_names
-    candidates = {name: _scored(data, data.labels, column) for name, column in zip(names, rest, strict=True)}
+    named = zip(columns.names, rest, strict=True)
+    candidates = {name: _scored(data, data.labels, column) for name, column in named}
     return Evaluation(clusters, confidence, _scored(data, data.labels, clusters), candidates, unlabelled)
 
 
@@ -163,7 +163,12 @@ class _Columns:
         assigner: What assigns.
         method: The networks.
         positions: Which samples' features to keep, ascending, ``(S,)``.
+
+    Attributes:
+        names: Names of the candidates, after the first batch.
     """
+
+    names: tuple[str, ...] = ()
 
     def __init__(self, assigner: Assigner, method: Method, positions: Tensor) -> None:
         self._assigner = assigner
@@ -176,8 +181,9 @@ class _Columns:
         """Return clusters, int64, confidence, float32, and the candidates' clusters, int32, each ``(B,)``."""
         assignment = self._assigner.assign(forward)
         self._keep(forward)
-        candidates = [labels.int() for labels in self._assigner.candidates(forward).values()]
-        return [assignment.labels.long(), assignment.confidence.float(), *candidates]
+        candidates = self._assigner.candidates(forward)
+        self.names = tuple(candidates)
+        return [assignment.labels.long(), assignment.confidence.float(), *(one.int() for one in candidates.values())]
 
     def label_free(self, clusters: Tensor, confidence: Tensor) -> LabelFree:
         """Return the scores without labels of ``clusters (N,)`` with ``confidence (N,)``, after the pass."""

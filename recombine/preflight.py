@@ -33,7 +33,7 @@ from recombine.places import Places
 from recombine.problems import Finding
 from recombine.randomness import generator, global_generator
 from recombine.rehearsal import phase_findings, rehearsal_data
-from recombine.set_preflight import sampled_set_findings
+from recombine.set_preflight import sampled_set_findings, set_network_findings
 from recombine.split import num_held_out, split_problem
 from recombine.step import PLAIN_VIEW, Forward
 
@@ -144,7 +144,7 @@ class Preflight:
                 method = build_method(self.config, dataset.num_clusters, data.sample_shape())
             except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
-        found = list(self._network_findings(dataset, method, data))
+        found = list(self._network_findings(dataset, method, data)) or list(set_network_findings(method, data))
         if not found:
             for phase in self.config.phases_of(dataset):
                 found += self._rehearse_phase(phase, method, data)

@@ -3,11 +3,15 @@
 from collections.abc import Collection, Iterator
 
 from recombine.config import DatasetConfig, PhaseConfig
+from recombine.data import Data
 from recombine.datasets.base import Samples
-from recombine.errors import DataError
+from recombine.errors import DataError, NetworkError
+from recombine.evaluate import evaluation_mode
+from recombine.method import Method
 from recombine.problems import Finding
 from recombine.set_data import source_of
 from recombine.set_draws import ClassSets, Part, SetOptions
+from recombine.step import Forward
 
 
 def sampled_set_findings(
@@ -36,6 +40,18 @@ def sampled_set_findings(
         if alone and dataset.sets["min_objects_per_cluster"] > 1:
             message = f"of the classes for {part}, {alone} with a single object: it stands several times in their sets"
             yield Finding("RC506", message, "", f"{place}/sets", True)
+
+
+def set_network_findings(method: Method, data: Data) -> Iterator[Finding]:
+    """Yield that the strategy cannot assign the objects of sets by what the networks give."""
+    if data.set_sizes is None or not method.assignment.is_ready:
+        return
+    try:
+        with evaluation_mode(method):
+            method.assignment.assign(Forward(method, next(data.evaluation_batches(data.num_samples))))
+    except NetworkError as error:
+        message = f"the strategy cannot work on these networks: {error}"
+        yield Finding("RC503", message, "", "/cluster_assignment_strategy")
 
 
 def parts_of(phases: Collection[PhaseConfig]) -> tuple[Part, ...]:

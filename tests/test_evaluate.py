@@ -245,8 +245,6 @@ def test_confidences_that_are_no_numbers_are_an_error(bad):
 
 def test_candidates_are_scored_each():
     class Two(ByBrightest):
-        candidate_names = ("right", "shifted")
-
         def candidates(self, forward):
             pairs = forward.view().flatten(1)[:, ::2].argmax(1)
             return {"right": pairs, "shifted": pairs // 2}

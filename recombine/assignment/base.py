@@ -65,13 +65,8 @@ class Assigner(ABC):
     def assign(self, forward: Forward) -> Assignment:
         """Return the clusters of a batch, seen in its plain view."""
 
-    @property
-    def candidate_names(self) -> tuple[str, ...]:
-        """Names of the alternatives that are chosen among by score; none for most."""
-        return ()
-
     def candidates(self, forward: Forward) -> dict[str, Tensor]:
-        """Return the labels ``(B,)`` of each of the :attr:`candidate_names`."""
+        """Return the labels ``(B,)`` by name of alternatives that are scored as well; none for most."""
         del forward
         return {}
 

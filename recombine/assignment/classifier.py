@@ -59,13 +59,8 @@ class Classifier(AssignmentStrategy):
             return [mapping for mapping in self._classifiers if mapping.name == best]
         return self._classifiers
 
-    @property
-    def candidate_names(self) -> tuple[str, ...]:
-        """All classifiers, where the choice depends on scores."""
-        return tuple(mapping.name for mapping in self._classifiers) if self._by_score else ()
-
     def candidates(self, forward: Forward) -> dict[str, Tensor]:
-        """Return the labels ``(B,)`` by each classifier alone."""
+        """Return the labels ``(B,)`` by each classifier alone, where the choice depends on scores."""
         mappings = self._classifiers if self._by_score else []
         return {mapping.name: forward.log_probs(classifier=mapping).argmax(1) for mapping in mappings}
 

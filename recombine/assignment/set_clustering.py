@@ -8,7 +8,7 @@ from torch import Tensor
 from recombine.assignment.base import Assignment, AssignmentStrategy, StrategyContext
 from recombine.mapping import Mapping
 from recombine.randomness import generator
-from recombine.set_outputs import SetOutputs, counts_of, set_outputs
+from recombine.set_outputs import SetOutputs, set_outputs
 from recombine.step import PLAIN_VIEW, Batch, Forward
 
 
@@ -38,7 +38,6 @@ class SetClustering(AssignmentStrategy):
         self.heads = (count_head, assignment_head)  # in a tuple: their parameters are counted among the mappings
         self.min_clusters = min_clusters
         self._seed = context.seed
-        self._num_counts = context.num_clusters - min_clusters + 1
         self.num_permutations = num_permutations
         self.count_uncertainty_passes = count_uncertainty_passes
 
@@ -77,15 +76,11 @@ class SetClustering(AssignmentStrategy):
         rows = torch.arange(len(chosen), device=chosen.device)
         return Assignment(labels[rows, chosen].flatten(), (sure[:, None] * confidence[rows, chosen]).flatten())
 
-    @property
-    def candidate_names(self) -> tuple[str, ...]:
-        """Every number of clusters."""
-        return tuple(f"k = {k}" for k in counts_of(self._num_counts, self.min_clusters))
-
     def candidates(self, forward: Forward) -> dict[str, Tensor]:
         """Return the clusters ``(B n,)`` for every number of clusters, whatever the network thinks of it."""
-        found = [log_probs.argmax(2).flatten() for log_probs in self.outputs(forward).cluster_log_probs]
-        return dict(zip(self.candidate_names, found, strict=True))
+        outputs = self.outputs(forward)
+        found = zip(outputs.counts, outputs.cluster_log_probs, strict=True)
+        return {f"k = {k}": log_probs.argmax(2).flatten() for k, log_probs in found}
 
     def recording_key(self) -> Hashable:
         """Return an empty key: nothing but tensors decides."""

@@ -29,7 +29,6 @@ def test_labels_and_confidence_derive_from_log_probs():
 def test_a_plain_strategy_is_ready_and_chooses_among_nothing():
     strategy = Given(torch.zeros(1, 2))
     assert strategy.is_ready
-    assert strategy.candidate_names == ()
     assert strategy.candidates(None) == {}
     before = strategy.state_dict()
     strategy.update(Clock("training", 0, 0, 1))

@@ -64,7 +64,6 @@ def test_choices_without_scores_have_no_candidates_and_no_memory(criterion):
     _record(strategy)
     strategy.update(Clock("training", 0, 0, 1))
     assert strategy.chosen() == before
-    assert strategy.candidate_names == ()
     assert strategy.candidates(forward) == {}
 
 
@@ -96,7 +95,7 @@ def test_scores_choose_by_their_own_metric_and_span(criterion):
 def test_candidates_are_all_classifiers_by_their_own_labels(criterion):
     strategy, forward = _world(criterion)
     candidates = strategy.candidates(forward)
-    assert tuple(candidates) == strategy.candidate_names == ("one", "two", "three")
+    assert tuple(candidates) == ("one", "two", "three")
     for name, labels in candidates.items():
         assert labels.equal(_probabilities(forward, name).argmax(1))
 
