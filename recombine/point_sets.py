@@ -152,7 +152,7 @@ def _chosen_kind(sizes: Tensor, done: Tensor, num_clusters: Tensor, draws: torch
 
 def _any_of(possible: Tensor, draws: torch.Generator) -> Tensor:
     """Return one of the possible columns of each row of ``(B, M)``, all as likely; 0 if there is none."""
-    return (torch.rand(possible.shape, generator=draws) * possible).argmax(1)
+    return torch.where(possible, torch.rand(possible.shape, generator=draws), -1.0).argmax(1)
 
 
 def _shared_out(
@@ -262,7 +262,7 @@ def _cells(count: Tensor, extent: Tensor, draws: torch.Generator) -> tuple[Tenso
     most, side, rows = int(count.max()), int(extent.max()), torch.arange(len(count))
     column, row = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     inside = (column < extent[:, :1, None]) & (row < extent[:, 1:, None])
-    keys = torch.rand(len(count), side * side, generator=draws) * inside.flatten(1)
+    keys = torch.where(inside.flatten(1), torch.rand(len(count), side * side, generator=draws), -1.0)
     order = keys.argsort(1, descending=True)[:, :most]
     own = torch.stack([order // side, order % side], 2)
     # A border of cells that are taken, so that every block can be looked up.
