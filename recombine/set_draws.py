@@ -180,9 +180,11 @@ class ClassSets(SetSource):
         counts = torch.tensor([len(one) for one in members])
         chosen = torch.rand(len(num_clusters), len(members), generator=draws).argsort(1)
         place = chosen.gather(1, self._clusters(num_clusters, size, draws))
+        if not self.options.with_replacement:
+            place = _with_room(place, counts, chosen, num_clusters, draws)
         rank = _below(counts[place], draws)
         if not self.options.with_replacement:
-            self._make_different(place, rank, counts, chosen, num_clusters, draws)
+            rank = _different(place, rank, counts, draws)
         index = torch.cat(members)[(counts.cumsum(0) - counts)[place] + rank]
         return SetDraw(index, torch.tensor(self._labels[part])[place])
 
@@ -192,19 +194,6 @@ class ClassSets(SetSource):
         position = torch.arange(size)
         is_due = position < num_clusters[:, None] * self.options.min_objects_per_cluster
         return torch.where(is_due, position % num_clusters[:, None], anywhere)
-
-    def _make_different(
-        self, place: Tensor, rank: Tensor, counts: Tensor, chosen: Tensor, num_clusters: Tensor, draws: torch.Generator
-    ) -> None:
-        """Draw again, in place, what a set has already: another object, or one of another class where all are in it."""
-        starts = counts.cumsum(0) - counts
-        while bool((repeats := _repeats(starts[place] + rank)).any()):
-            # A class of which a set holds more objects than there are has none left.
-            same = (place.unsqueeze(1) == place.unsqueeze(2)).sum(2)
-            moves = repeats & (same > counts[place])
-            other = chosen.gather(1, _below(num_clusters[:, None].expand(place.shape), draws))
-            place.copy_(torch.where(moves, other, place))
-            rank.copy_(torch.where(repeats, _below(counts[place], draws), rank))
 
 
 class SetGenerator(Protocol):
@@ -295,6 +284,35 @@ def _below(bounds: Tensor, draws: torch.Generator) -> Tensor:
     """Return whole numbers, each uniform from 0 to below its bound, of the shape of ``bounds``."""
     # In float64, a number below 1 times a bound stays below it.
     return (torch.rand(bounds.shape, generator=draws, dtype=torch.float64) * bounds).long()
+
+
+def _with_room(place: Tensor, counts: Tensor, chosen: Tensor, num_clusters: Tensor, draws: torch.Generator) -> Tensor:
+    """Return the class of each object ``(S, n)``, another of the set's classes where those in front take up the first.
+
+    Args:
+        place: The class that was drawn for each object, ``(S, n)``, as its number among the classes.
+        counts: How many objects each class has, ``(C,)``.
+        chosen: The classes of each set, ``(S, C)``, of which it has the first.
+        num_clusters: How many of these, ``(S,)``.
+        draws: What other classes are drawn by.
+    """
+    while bool((full := _earlier(place) >= counts[place]).any()):
+        other = chosen.gather(1, _below(num_clusters[:, None].expand(place.shape), draws))
+        place = torch.where(full, other, place)
+    return place
+
+
+def _earlier(place: Tensor) -> Tensor:
+    """Return how many of ``place (S, n)`` further in front in their row are equal to each."""
+    return (place.unsqueeze(2) == place.unsqueeze(1)).tril(-1).sum(2)
+
+
+def _different(place: Tensor, rank: Tensor, counts: Tensor, draws: torch.Generator) -> Tensor:
+    """Return the number of each object in its class ``(S, n)``, drawn again where a set has the object already."""
+    starts = counts.cumsum(0) - counts
+    while bool((repeats := _repeats(starts[place] + rank)).any()):
+        rank = torch.where(repeats, _below(counts[place], draws), rank)
+    return rank
 
 
 def _repeats(index: Tensor) -> Tensor:
