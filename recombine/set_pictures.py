@@ -1,6 +1,6 @@
 """Pictures of sets that were clustered: their objects, the cluster counts, hierarchies and uncertainty.
 
-Everything here needs matplotlib, and raises UsageError with the command that installs it where it is absent.
+Everything here needs matplotlib, and is drawn within :func:`recombine.canvas.style`, which says so where it is absent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,17 +38,12 @@ def example_pictures(example: SetExample) -> Iterator[tuple[str, Still]]:
     They are ``solution``, ``prediction`` (for the most probable count), ``prediction_<k>`` for each k in four digits,
     and ``cluster_probabilities``. Points become scatter plots over [-0.2, 1.2] (wider where a point lies outside),
     other objects rows by group.
-
-    Raises:
-        UsageError: matplotlib is not installed.
     """
     words = f"{example.true_count} {plural('class', example.true_count)}"
     yield "solution", Still(_objects(example, by_class(example), words))
+    yield "prediction", _prediction(example, example.predicted_count)
     for count in example.counts:
-        made = Still(_objects(example, by_cluster(example, count), _clusters_in_words(example, count)))
-        if count == example.predicted_count:
-            yield "prediction", made
-        yield f"prediction_{count:04}", made
+        yield f"prediction_{count:04}", _prediction(example, count)
     yield "cluster_probabilities", Still(_count_bars(example))
 
 
@@ -62,9 +57,6 @@ def hierarchy_picture(hierarchy: Hierarchy, title: str, classes: Sequence[str] |
         title: What was clustered, and how.
         classes: Class of each object, N names in the order of the objects: they stand below the leaves, in the colours
             of the classes; or None.
-
-    Raises:
-        UsageError: matplotlib is not installed.
     """
     rate, threshold = hierarchy.best_misclassification_rate, hierarchy.best_threshold
     words = f"{_plain(title)} · least MR {rate:.3f} at threshold {threshold:.3g} (oracle)"
@@ -86,9 +78,6 @@ def count_pictures(found: CountUncertainty, title: str) -> Iterator[tuple[str, S
     Args:
         found: The passes.
         title: What was passed.
-
-    Raises:
-        UsageError: matplotlib is not installed.
     """
     modes = found.probabilities
     for count, column, mode in zip(found.counts, found.passes.T, modes, strict=True):
@@ -98,6 +87,10 @@ def count_pictures(found: CountUncertainty, title: str) -> Iterator[tuple[str, S
     words = f"{_plain(title)} · {found.answer} {plural('cluster', found.answer)}"
     detail = f"mode of p(k) over {len(found.passes):,} passes; true count: {found.true_count} (green)"
     yield "count_uncertainty", Still(_bar_figure(found.counts, modes, found.true_count, (words, detail)))
+
+
+def _prediction(example: SetExample, count: int) -> Still:
+    return Still(_objects(example, by_cluster(example, count), _clusters_in_words(example, count)))
 
 
 def _objects(example: SetExample, grouping: Grouping, words: str) -> "Figure":
