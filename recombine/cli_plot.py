@@ -36,8 +36,8 @@ _FORMATS = ("png", "svg")
 def plot(**options: Any) -> None:
     """Draw the run in the folder RUN.
 
-    PICTURES are any of raw, latent, reconstructions, centroids, confusion, losses, scores and film; without, all are
-    drawn that can be. A film needs a run with --keep-embeddings.
+    PICTURES are any of raw, latent, reconstructions, centroids, confusion, losses, scores, film and sets; without, all
+    are drawn that can be. A film needs a run with --keep-embeddings.
     """
     guarded(_plot, options)
 

@@ -178,8 +178,8 @@ class DatasetRun:
 
     @property
     def clusters(self) -> NDArray[np.int64] | None:
-        """Final cluster of each sample, ``(N,)``, or None."""
-        return self.assignments[:, 0] if self.assignments is not None else None
+        """Final cluster of each sample, ``(N,)``, or None; where each set has clusters of its own, there are none."""
+        return self.assignments[:, 0] if self.assignments is not None and self.config.sets is None else None
 
     @cached_property
     def labels(self) -> NDArray[np.int64] | None:
@@ -196,6 +196,8 @@ class DatasetRun:
     def confusion(self) -> ConfusionTable:
         """The table of counts after matching; MissingError where the run wrote none."""
         path = self.folder / _CONFUSION
+        if self.config.sets is not None:
+            raise MissingError("each set has clusters of its own")
         if not path.exists():
             raise MissingError("the run wrote no confusion.csv: it has no labels, makes sets, or was not scored")
         try:

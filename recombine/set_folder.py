@@ -1,11 +1,13 @@
 """What a run leaves behind of sets that were clustered one by one: tables, a page, and what pictures need."""
 
 import csv
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -134,7 +136,7 @@ class KeptSets:
             self.hierarchies = self._hierarchies()
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise UsageError(f"{path} cannot be read: {error}. Run the method again with --fresh") from error
 
     def _example(self, i: int) -> SetExample:

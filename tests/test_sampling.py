@@ -100,7 +100,7 @@ def test_held_out_samples_are_nobodys_neighbours():
     data.neighbors = neighborhoods_of(points, data.parts, 3, "exact").indices
     held_out = set(data.held_out.tolist())
     assert held_out
-    assert held_out.isdisjoint(data.neighbors[data.trained].flatten().tolist())
+    assert held_out.isdisjoint(data.neighbors[data.parts[0]].flatten().tolist())
     for iteration in range(2 * data.batches_per_epoch):
         assert held_out.isdisjoint(data.training_batch("phase", iteration, ["plain"]).index.tolist())
 

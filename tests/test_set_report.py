@@ -223,15 +223,14 @@ def test_without_examples_there_are_none_and_the_rest_is_the_same():
 
 
 def test_sets_of_several_sizes_are_scored_one_by_one():
-    method, data = built(
-        of_digits({"/datasets/0/sets/num_objects": [3, 9], "/datasets/0/sets/num_evaluation_sets": 600})
-    )
+    sizes = {"/datasets/0/sets/num_objects": [3, 700], "/datasets/0/sets/num_evaluation_sets": 5}
+    method, data = built(of_digits(sizes))
     assert len(set(data.set_sizes)) > 1
     evaluation = evaluate(method, data)
     found = by_set(data, evaluation)
     values = [set_scores(labels.numpy(), clusters.numpy()).misclassification_rate for labels, clusters in found]
     assert evaluation.sets.table[CHOSEN]["misclassification_rate"].mean == pytest.approx(np.mean(values))
-    assert evaluation.sets.num_sets == len(values) == 600
+    assert evaluation.sets.num_sets == len(values) == 5
 
 
 def test_the_same_twice_and_nothing_moves():

@@ -8,11 +8,13 @@ from recombine.run_data import DatasetRun, MissingError
 from recombine.set_folder import SETS, KeptSets
 from recombine.set_pictures import count_pictures, example_pictures, hierarchy_picture
 
+_NO_EXAMPLES = 'the run kept no example: num_examples of "sets" is 0, or the strategy is not "set_clustering"'
+
 
 class Sets(Picture):
     """The first sets of the last evaluation: classes, clusters, numbers of clusters; and a hierarchy of features."""
 
-    name, order = "sets", 9
+    name, order = "sets", 8
 
     def draw(self, dataset: DatasetRun, studio: Studio) -> Iterator[tuple[str, Still]]:
         """Yield ``sets/<number>/...`` for each set, ``sets/hierarchy_<metric>`` and ``sets/count_uncertainty...``."""
@@ -20,6 +22,8 @@ class Sets(Picture):
             kept = KeptSets(dataset.folder / SETS)
         except FileNotFoundError as error:
             raise MissingError("the dataset makes no sets, or was not scored") from error
+        if not kept.examples and not kept.uncertainty and kept.hierarchies is None:
+            raise MissingError(_NO_EXAMPLES)
         for example in kept.examples:
             for name, still in example_pictures(example):
                 yield f"{SETS}/{example.number:03}/{name}", still

@@ -18,7 +18,7 @@ from tests.stops import Stop
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 from matplotlib.colors import to_hex  # noqa: E402
 
-NAMES = ["raw", "latent", "reconstructions", "centroids", "confusion", "losses", "scores", "film"]
+NAMES = ["raw", "latent", "reconstructions", "centroids", "confusion", "losses", "scores", "film", "sets"]
 LINES = {"dataset": "Table", "root": "table.csv", "batch_size": 4, "num_clusters": 2}
 
 
