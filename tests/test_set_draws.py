@@ -8,7 +8,7 @@ from recombine.errors import DataError
 from recombine.set_draws import PARTS, ClassSets, GeneratedSets, SetOptions, class_parts
 
 NAMES = tuple(f"class {number}" for number in range(10))
-SHARES = {"train": 0.64, "validation": 0.16, "test": 0.2, "seed": 1337}
+SHARES = {"train": 0.64, "validation": 0.16, "test": 0.2, "quarter_turns": [], "seed": 1337}
 MANY = 5000
 
 
@@ -329,3 +329,17 @@ def test_classes_with_a_single_object_are_counted():
     source, _ = without_borrowing(1, 5, 1, 5, 5)
     assert source.lone_classes("test") == 2
     assert source.lone_classes("train") == 0
+
+
+def test_turned_classes_are_further_classes_for_training_alone():
+    classes = {"train": [0, 1], "validation": [], "test": [2, 3], "quarter_turns": [1, 3]}
+    labels = labels_of(*[40] * 4)
+    source = ClassSets(options(classes, num_clusters=2, min_clusters=1), labels, None)
+    drawn = source.draw("train", MANY, draws())
+    assert set(drawn.classes.unique().tolist()) == {0, 1, 4, 5, 12, 13}
+    count = len(labels)
+    turns, upright = drawn.positions // count, drawn.positions % count
+    assert torch.equal(drawn.classes, labels[upright] + 4 * turns)
+    assert source.num_objects("train") == 3 * 2 * 36
+    for part in ("validation", "test"):
+        assert int(source.draw(part, 200, draws()).positions.max()) < count

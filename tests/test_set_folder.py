@@ -59,7 +59,7 @@ def test_scores_have_six_digits(report, written):
         for metric, found in row.items()
     ]
     assert table == wanted
-    assert len(wanted) == 9 * len(fields(SetScores))
+    assert len(wanted) == 10 * len(fields(SetScores))
     header, *stats = rows(written / "metric_stats.csv")
     assert header == ["metric", "average", "standard_deviation"]
     assert stats == [row[1:] for row in wanted if row[0] == CHOSEN]

@@ -22,7 +22,7 @@ from recombine.data import Data
 from recombine.evaluate import evaluate, evaluation_mode
 from recombine.randomness import derive
 from recombine.set_metrics import SetScores, set_scores
-from recombine.set_report import CHOSEN, set_report
+from recombine.set_report import CHOSEN, TRUE, set_report
 from tests.set_methods import BY_CLASSIFIER, built, digits, of_digits, of_points
 
 SETS, SIZE, COUNTS = 7, 6, (1, 2, 3)
@@ -98,7 +98,7 @@ def spread(values):
 
 def test_the_rows_are_the_chosen_number_every_number_and_the_baselines(evaluated):
     report = evaluated[2].sets
-    assert list(report.table) == [CHOSEN, *(f"k = {k}" for k in COUNTS), *BASELINES]
+    assert list(report.table) == [CHOSEN, TRUE, *(f"k = {k}" for k in COUNTS), *BASELINES]
     assert all(list(row) == [field.name for field in fields(SetScores)] for row in report.table.values())
     assert report.num_sets == SETS
 
@@ -109,6 +109,8 @@ def test_mean_and_deviation_are_those_over_the_sets(evaluated, metric):
     found = answers(method, data)
     rows = {CHOSEN: [chosen(probs, heads) for *_, probs, heads in found]}
     rows |= {f"k = {k}": [heads[i] for *_, heads in found] for i, k in enumerate(COUNTS)}
+    told = [list(COUNTS).index(len(set(labels.tolist()))) for _, _, labels, *_ in found]
+    rows[TRUE] = [heads[i] for i, (*_, heads) in zip(told, found, strict=True)]
     assert len({tuple(clusters) for clusters in rows[CHOSEN]}) > 2
     for name, row in rows.items():
         values = [SLOW[metric](labels, clusters) for (_, _, labels, *_), clusters in zip(found, row, strict=True)]
