@@ -46,9 +46,9 @@ class PointSets(OwnDataset):
     """
 
     def __init__(self, kind: str = "shapes", sigma: float | None = None) -> None:
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise DataError(f'the kind of the dataset "PointSets" is "shapes" or "blobs", not "{kind}"')
-        if sigma is not None and not (isinstance(sigma, (int, float)) and 0 < sigma < float("inf")):
+        if sigma is not None and not (type(sigma) in (int, float) and 0 < sigma < float("inf")):
             raise DataError(f'the sigma of the dataset "PointSets" is a number above 0, not {sigma}')
         self._generator = PointGenerator(kind, _SIGMA[kind] if sigma is None else sigma)
 
