@@ -5,10 +5,11 @@ from torch import nn
 from recombine.assignment.base import AssignmentStrategy
 from recombine.clock import Clock
 from recombine.errors import NetworkError
-from recombine.mapping import Mapping
+from recombine.layers import SetPooling
+from recombine.mapping import SETS, Mapping
 from recombine.method import Method
 from recombine.randomness import generator
-from recombine.step import Batch, Forward, Step, StepContext
+from recombine.step import CLASSES, Batch, Forward, Request, Step, StepContext
 
 
 class _Doubling(nn.Module):
@@ -177,3 +178,133 @@ def test_a_step_tells_time_index_and_whether_centroids_changed():
     assert step.centroids_changed
     assert not _step().centroids_changed
     assert step.full_pass(lambda forward: forward.view("other")).max() == 10
+
+
+class _Watching(nn.Module):
+    """Adds a number, and remembers the shapes of what it gets."""
+
+    def __init__(self, number=0):
+        super().__init__()
+        self.number, self.shapes = number, []
+
+    def forward(self, x):
+        self.shapes.append(tuple(x.shape))
+        return x + self.number
+
+
+class _Centred(nn.Module):
+    """Subtracts the mean of each set."""
+
+    def forward(self, x):
+        return x - x.mean(1, keepdim=True)
+
+
+def _over(name, *layers, prior=None, sets=False):
+    mapping = Mapping(name, "design_pattern_specific", [(str(i), layer) for i, layer in enumerate(layers)])
+    mapping.prior = prior
+    if sets:
+        mapping.works_on = SETS
+    return mapping
+
+
+def _of_sets(*mappings, num_sets=3, shape=(2,), **options):
+    values = torch.arange(12 * torch.Size(shape).numel(), dtype=torch.float32).view(12, *shape)
+    batch = Batch(torch.arange(12), {"plain": values, "other": -values}, num_sets)
+    return Forward(Method(mappings, _FirstFeature()), batch, **options)
+
+
+def test_a_batch_tells_the_size_of_its_sets():
+    assert _of_sets(num_sets=3).batch.set_size == 4
+    assert _of_sets(num_sets=12).batch.set_size == 1
+    assert _of_sets(num_sets=None).batch.set_size == 12
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 5, 3)])
+def test_samples_are_put_together_to_sets_and_taken_apart(shape):
+    encoder = _over("encoder", _Watching(1))
+    network = _over("network", _Watching(), _Centred(), prior=encoder, sets=True)
+    second = _over("second", _Watching(), prior=network, sets=True)
+    decoder = _over("decoder", _Watching(5), prior=second)
+    forward = _of_sets(encoder, network, second, decoder, shape=shape)
+    output = forward.output(decoder)
+    seen = [mapping.layers[0].shapes for mapping in (encoder, network, second, decoder)]
+    assert seen == [[(12, *shape)], [(3, 4, *shape)], [(3, 4, *shape)], [(12, *shape)]]
+    values = forward.view()
+    expected = torch.cat([part - part.mean(0) for part in values.split(4)]) + 5
+    torch.testing.assert_close(output, expected)
+    assert forward.output(network).shape == (3, 4, *shape)
+
+
+def test_a_mapping_over_sets_may_come_first():
+    network = _over("network", _Watching(), _Centred(), sets=True)
+    forward = _of_sets(network)
+    expected = torch.stack([part - part.mean(0) for part in forward.view("other").split(4)])
+    torch.testing.assert_close(forward.output(network, "other"), expected)
+    assert network.layers[0].shapes == [(3, 4, 2)]
+
+
+def test_a_source_is_put_together_as_well():
+    encoder, network = _over("encoder", _Watching(1)), _over("network", _Watching(), sets=True)
+    forward = _of_sets(encoder, network)
+    torch.testing.assert_close(forward.output(network, source=encoder), (forward.view() + 1).view(3, 4, 2))
+    torch.testing.assert_close(forward.logits(network), forward.view().view(3, 4, 2))
+    assert forward.head(network).shape == (3, 8)
+
+
+def test_a_set_in_one_vector_is_a_row_for_what_follows():
+    summary = _over("summary", SetPooling(), sets=True)
+    count = _over("count", _Watching(), nn.Linear(4, 5), prior=summary)
+    over_sets = _over("over_sets", _Watching(), prior=summary, sets=True)
+    forward = _of_sets(summary, count, over_sets)
+    assert forward.output(count).shape == (3, 5)
+    assert forward.output(over_sets).shape == (3, 4)
+    assert count.layers[0].shapes == over_sets.layers[0].shapes == [(3, 4)]
+
+
+def test_a_batch_that_makes_no_sets_is_one():
+    network = _over("network", _Watching(), sets=True)
+    assert _of_sets(network, num_sets=None).output(network).shape == (1, 12, 2)
+
+
+def test_several_views_of_sets_go_through_a_network_together():
+    encoder = _over("encoder", _Watching(1))
+    network = _over("network", _Watching(), _Centred(), prior=encoder, sets=True)
+    decoder = _over("decoder", _Watching(5), prior=network)
+    views = ("plain", "other")
+    together = {
+        Request("output", mapping.name, "", view): views for mapping in (encoder, network, decoder) for view in views
+    }
+    alone, joint = _of_sets(encoder, network, decoder), _of_sets(encoder, network, decoder, together=together)
+    expected = [alone.output(decoder, view) for view in views]
+    for mapping in (encoder, network, decoder):
+        mapping.layers[0].shapes.clear()
+    assert all(torch.equal(joint.output(decoder, view), one) for view, one in zip(views, expected, strict=True))
+    seen = [mapping.layers[0].shapes for mapping in (encoder, network, decoder)]
+    assert seen == [[(24, 2)], [(6, 4, 2)], [(24, 2)]]
+
+
+def test_classes_are_there_only_where_a_pattern_asks_for_them():
+    step = _step()
+    with pytest.raises(KeyError):
+        step.target("classes")
+    classes = torch.tensor([7, 3])
+    asked = step.on(Batch(step.index, {**step.batch.views, CLASSES: classes}))
+    assert asked.target("classes") is classes
+    with pytest.raises(KeyError):
+        asked.target("labels")
+
+
+def test_the_share_of_pairs_of_the_same_class_is_asked_for_when_it_is_needed():
+    asked = []
+    forward = _forward(_mapping("encoder", 2, ENCODER))
+    context = StepContext(
+        0,
+        "data",
+        torch.device("cpu"),
+        lambda compute: compute(forward),
+        same_class_share=lambda: asked.append(1) or 0.25,
+    )
+    step = Step(forward.method, forward.batch, Clock("training", 0, 0, 5), context)
+    assert asked == []
+    assert step.same_class_share == step.on(forward.batch).same_class_share == 0.25
+    assert _step().same_class_share != _step().same_class_share  # NaN: nobody told
