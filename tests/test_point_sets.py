@@ -77,6 +77,13 @@ def test_sizes_are_as_tabulated_but_for_several_blobs_and_a_last_pair(clusters):
         assert torch.equal((sizes * own).sum(1), (table * own).sum(1))
 
 
+def test_the_second_of_two_moons_has_the_odd_point():
+    (_, found), groups = made(2, 1000, 19)
+    sizes = sizes_of(found, 2)[(groups.kind == MOONS).all(1)]
+    expected = [(make_moons(19)[1] == label).sum() for label in (0, 1)]
+    assert sizes.unique(dim=0).tolist() == [expected] == [[9, 10]]
+
+
 def test_several_blobs_share_their_points_anew():
     (_, found), groups = made(2)
     first = sizes_of(found, 2)[(groups.kind == TWO_BLOBS).all(1), 0].double()
@@ -158,7 +165,10 @@ def test_a_ring_by_itself_is_round():
     radius = (points - 0.5).norm(dim=2)
     # Noise up to 0.02 on a radius from 0.1 to 0.4, which the box makes 0.25 on the outside.
     assert 0.19 < radius.mean() < 0.25
-    assert (radius.std(1) / radius.mean(1)).median() < 0.06
+    spread = radius.std(1) / radius.mean(1)
+    assert spread.median() < 0.06
+    # On average 0.01 ln(0.4 / 0.1) / 0.3 of the radius; that of the outer one of two rings would be 0.01.
+    assert spread.double().mean() == pytest.approx(0.046, abs=0.008)
     angle = torch.atan2(*(points - 0.5).unbind(2)).sort(1).values
     assert (angle[:, 1:] - angle[:, :-1]).amax(1).median() < 0.3
 
