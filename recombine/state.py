@@ -161,9 +161,12 @@ class RunState:
         }
 
     def restore_best(self) -> None:
-        """Give the networks the parameters that they had at the lowest validation of the phase, if they were kept."""
+        """Give the networks the parameters that they had at the lowest validation of the phase, if they were kept.
+
+        Those that no input had given a size by then stay as they are.
+        """
         if self.best_parameters is not None:
-            self._load(self.best_parameters)
+            self.method.load_state_dict(self.best_parameters, strict=False)
             self.best_parameters = None
 
     def _tensors(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import pytest
 
 from recombine.clock import Clock
-from recombine.criteria import ORACLE_CRITERIA, Performance, Validation, Watched, first_met
+from recombine.criteria import ORACLE_CRITERIA, Lowest, Performance, Validation, Watched, first_met
 from recombine.metrics import Scores
 from recombine.schemas import load
 
@@ -10,17 +10,19 @@ SCORES = Scores(0.5, 0.6, -0.25)
 VALIDATION = Validation(8, 0.75, {"reconstruction": 0.375})
 LOSSES = {"loss": 0.75, "reconstruction": 0.375}
 RATES = {"S": 0.001}
+LOWEST = Lowest(4, "validation_loss", 0.5)
 
 
 def _met(criteria, iteration=10, scores=SCORES, ratio=None, performance=True):
     clock = Clock("training", iteration, iteration // 4, 4)
-    return first_met(criteria, clock, Watched(Performance(scores, ratio) if performance else None, VALIDATION, RATES))
+    found = Performance(scores, ratio) if performance else None
+    return first_met(criteria, clock, Watched(found, VALIDATION, RATES, LOWEST))
 
 
 def test_every_criterion_of_the_schema_can_hold():
     properties = load("phase.json")["$defs"]["exit_criteria"]["properties"]
-    assert len(properties) == 11
-    others = {"learning_rate_le": 0.001, "validation_lt": {"metric": "validation_loss", "value": 1}}
+    assert len(properties) == 12
+    others = {"learning_rate_le": 0.001, "patience": 6, "validation_lt": {"metric": "validation_loss", "value": 1}}
     for name in properties:
         bound = ({"iterations": 1, "epochs": 1} | others).get(name, -1)
         if name.endswith("_lt_after_iterations"):
@@ -84,6 +86,36 @@ def test_losses_on_held_out_samples_below_a_bound_strictly():
     assert _met({"validation_lt": own | {"value": 1}}) == "the validation_reconstruction 0.375 is below 1"
     assert _met({"validation_lt": own | {"metric": "validation_late"}}) is None
     assert first_met({"validation_lt": own | {"value": 1}}, Clock("training", 1, 0, 4), Watched()) is None
+
+
+def test_patience_counts_from_the_lowest_validation():
+    words = "6 iterations passed without a lower validation: the lowest validation_loss was 0.5 after iteration 4"
+    assert _met({"patience": 6}) == words
+    assert _met({"patience": 6}, 11) == words
+    assert _met({"patience": 6}, 9) is None
+    assert _met({"patience": 7}) is None
+    assert first_met({"patience": 1}, Clock("training", 99, 9, 4), Watched(validation=VALIDATION)) is None
+
+
+def _lowest_after(losses, metric="validation_loss"):
+    lowest = None
+    for iteration, loss in enumerate(losses, start=1):
+        found = Validation(iteration, loss, {"reconstruction": -loss})
+        lowest = Lowest.after(lowest, found, metric)
+    return lowest
+
+
+def test_the_lowest_validation_is_the_first_of_equal_ones():
+    assert _lowest_after([3]) == Lowest(1, "validation_loss", 3)
+    assert _lowest_after([3, 2, 4, 2]) == Lowest(2, "validation_loss", 2)
+    assert _lowest_after([0, -1, 2], "validation_reconstruction") == Lowest(3, "validation_reconstruction", -2)
+    assert str(Lowest(7, "validation_loss", 1 / 3)) == "the lowest validation_loss was 0.333333 after iteration 7"
+
+
+def test_a_loss_that_is_not_there_is_never_the_lowest():
+    assert _lowest_after([3, 2], "validation_late") is None
+    before = Lowest(1, "validation_late", 5)
+    assert Lowest.after(before, VALIDATION, "validation_late") is before
 
 
 def test_the_first_that_holds_in_the_order_of_the_file():
