@@ -1,11 +1,12 @@
 """Kill a run at random moments, resume it, and compare what it leaves behind with that of a run that was never killed.
 
-    python -m bench.kills [--kills 100] [--seed 0]
+    python -m bench.kills [--kills 100] [--seed 0] [--sets]
 
-The method is ``bench/every_pattern.json``. Each trial starts a process, ends it by SIGKILL after a random time, and
-starts it again until it finishes; trials in which the run was over by then do not count. Parameters, scores,
-assignments, saved files and the history of events (but for their times) must be the same, bit for bit. Writes
-``bench/results/kills.json``; ``bench/write_reliability.py`` makes the page.
+The method is ``bench/every_pattern.json``, or with ``--sets`` ``bench/every_set_pattern.json``. Each trial starts a
+process, ends it by SIGKILL after a random time, and starts it again until it finishes; trials in which the run was over
+by then do not count. Parameters, scores, assignments, saved files and the history of events (but for their times) must
+be the same, bit for bit. Writes ``bench/results/kills.json`` or ``kills_of_sets.json``; ``bench/write_reliability.py``
+makes the page of the former.
 """
 
 import argparse
@@ -39,6 +40,7 @@ from recombine.problems import Problem
 from recombine.state import RunState
 
 METHOD = common.ROOT / "bench" / "every_pattern.json"
+SET_METHOD = METHOD.with_name("every_set_pattern.json")
 _BOARD_BYTES = 256
 _INTERVAL = 7
 _AFTER_THE_END = 1.02
@@ -101,12 +103,13 @@ class Lab:
 
     Args:
         folder: Where the method file, what it saves, and the logs lie.
+        method: The method file.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, method: Path) -> None:
         self.folder = folder
         self.board = mmap.mmap(-1, _BOARD_BYTES)
-        self.job = _job(folder)
+        self.job = _job(folder, method)
 
     def start(self, log_dir: Path) -> int:
         """Start a run in a process; return its number."""
@@ -150,17 +153,21 @@ class Lab:
         return left_behind(log_dir, self.folder / "saved")
 
 
-def _job(folder: Path) -> Job:
-    file = folder / METHOD.name
-    shutil.copy(METHOD, file)
+def _job(folder: Path, method: Path) -> Job:
+    file = folder / method.name
+    shutil.copy(method, file)
     job, problems = prepare(load_file(file), BatchOptions(LogOptions(folder)), {})
     if job is None:
         raise RuntimeError(str(problems))
-    used = {block["pattern"] for phase in job.config.phases for block in phase.design_patterns}
-    missing = registry.patterns().keys() - used
+    missing = registry.patterns().keys() - _used(METHOD) - _used(SET_METHOD)
     if missing:
-        raise RuntimeError(f"{METHOD.name} lacks the patterns {sorted(missing)}")
-    return replace(job, source=METHOD.name)
+        raise RuntimeError(f"{METHOD.name} and {SET_METHOD.name} lack the patterns {sorted(missing)}")
+    return replace(job, source=method.name)
+
+
+def _used(method: Path) -> set[str]:
+    phases = json.loads(method.read_text(encoding="utf-8"))["phases"]
+    return {block["pattern"] for phase in phases for block in phase["design_patterns"]}
 
 
 def left_behind(log_dir: Path, saved: Path) -> dict[str, Any]:
@@ -169,13 +176,15 @@ def left_behind(log_dir: Path, saved: Path) -> dict[str, Any]:
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     timeless = [{key: value for key, value in event.items() if key != "time"} for event in events]
-    files = [*sorted(folder.glob("*/*.csv")), *sorted(saved.iterdir())]
+    tables = [*sorted(folder.glob("*/*.csv")), *sorted(folder.glob("*/sets/*.*"))]
+    files = {str(file.relative_to(folder)): file for file in tables}
+    files |= {f"{saved.name}/{file.name}": file for file in sorted(saved.iterdir())}
     return {
         "status": result["status"],
         "parameters": result["parameters"],
         "datasets": _digest(json.dumps(result["datasets"]).encode()),
         "events": _digest(json.dumps(timeless).encode()),
-        "files": {f"{file.parent.name}/{file.name}": _digest(file.read_bytes()) for file in files},
+        "files": {name: _digest(file.read_bytes()) for name, file in files.items()},
     }
 
 
@@ -196,10 +205,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sets", action="store_true")
     arguments = parser.parse_args()
+    method, table = (SET_METHOD, "kills_of_sets.json") if arguments.sets else (METHOD, "kills.json")
     draws = random.Random(arguments.seed)  # noqa: S311
     with tempfile.TemporaryDirectory() as name:
-        lab, folder = Lab(Path(name)), Path(name)
+        lab, folder = Lab(Path(name), method), Path(name)
         started = time.monotonic()
         whole = lab.finish(folder / "whole")
         longest = (time.monotonic() - started) * _AFTER_THE_END
@@ -211,7 +222,7 @@ def main() -> None:
     for trial in trials:
         trial["same"] = {key: trial["left"][key] == whole[key] for key in whole}
         del trial["left"]
-    common.write("kills.json", {"interval": _INTERVAL, "seed": arguments.seed, "trials": trials})
+    common.write(table, {"interval": _INTERVAL, "seed": arguments.seed, "trials": trials})
     same = sum(all(trial["same"].values()) for trial in trials)
     os.write(1, f"{same} of {len(trials)} resumed runs are the same as the one that was never killed\n".encode())
 

@@ -10,6 +10,7 @@ from recombine.build import build_data
 from recombine.callbacks.base import Callback
 from recombine.callbacks.text_log import TextLog
 from recombine.datasets.base import Samples
+from recombine.datasets.pointsets import PointSets
 from recombine.engines.single import SingleDevice
 from recombine.load import load_dict
 from recombine.loop import Run, new_state, run_dataset, run_method
@@ -65,6 +66,11 @@ def made(count=23, seed=0, shape=(1, 2, 3)):
     images[torch.arange(count), 2 * labels] += 150
     images[torch.arange(count), 2 * labels + 1] += 150
     return Samples(images.to(torch.uint8).reshape(count, *shape), labels)
+
+
+def made_for(dataset):
+    """Return made images, or for sets of points what makes those."""
+    return PointSets().decode() if dataset.dataset == "PointSets" else made()
 
 
 def method(**changes):
@@ -128,7 +134,7 @@ def config_of(description):
 def train(description, callbacks=(), samples=None, folder=Path(), engine=None):
     """Train a method; ``samples`` holds its data by dataset name, the made images where absent."""
     config = config_of(description)
-    data = {dataset.name: made() for dataset in config.datasets} | (samples or {})
+    data = {dataset.name: made_for(dataset) for dataset in config.datasets} | (samples or {})
     trained = Trained()
     everyone = [_Recorder(trained), TextLog(trained.log.append), *callbacks]
     trained.scored = run_method(Run(config, data, engine or SingleDevice(config.device), everyone, folder))

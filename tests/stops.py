@@ -13,7 +13,7 @@ from recombine.job import Job
 from recombine.keeper import SavingOptions
 from recombine.logs import LogOptions
 from recombine.places import Places
-from tests.runs import config_of, made
+from tests.runs import config_of, made_for
 
 #: No checkpoints but those of interruptions, and no phases of other runs.
 ALONE = RunOptions(SavingOptions(0, 0), shares_phases=False)
@@ -33,7 +33,7 @@ MOMENTS = (
 def job_of(description, folder, samples=None, inputs=None):
     """Return a method that is ready to run and saves below ``folder``; ``samples`` as in :func:`tests.runs.train`."""
     config = config_of(description)
-    data = {dataset.name: made() for dataset in config.datasets} | (samples or {})
+    data = {dataset.name: made_for(dataset) for dataset in config.datasets} | (samples or {})
     return Job("<dict>", config, data, Places(Path(folder), ()), (), inputs or {})
 
 
@@ -149,12 +149,14 @@ def left_behind(started, saved=None):
     """Return everything that must not depend on stops: parameters, scores, history, tables, saved files."""
     folder, result = started.folder, content_of(started.folder)
     files = [*folder.glob("*/*.csv"), *(saved.rglob("*") if saved is not None else ())]
+    of_sets = {str(file.relative_to(folder)): digest_of(file) for file in folder.glob("*/sets/**/*") if file.is_file()}
     return {
         "status": result["status"],
         "parameters": result["parameters"],
         "datasets": result["datasets"],
         "events": events_of(folder),
-        "files": {f"{file.parent.name}/{file.name}": digest_of(file) for file in sorted(files) if file.is_file()},
+        "files": {f"{file.parent.name}/{file.name}": digest_of(file) for file in sorted(files) if file.is_file()}
+        | of_sets,
     }
 
 

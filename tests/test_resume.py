@@ -14,6 +14,7 @@ from recombine import checked_files, registry
 from recombine.execute import RunOptions
 from recombine.keeper import SavingOptions
 from tests.runs import PIXELS, made, method
+from tests.set_methods import OF_POINTS, digits, of_points
 from tests.stops import (
     MOMENTS,
     Killed,
@@ -312,6 +313,32 @@ def _neighborhoods():
     )
 
 
+def _sets():
+    """Return a method that clusters sets of points, and whose phase ends by patience with its best parameters."""
+    return of_points(
+        {
+            "/phases/0/exit_criteria": {"patience": 4, "iterations": 30},
+            "/phases/0/validation": {"num_sets": 3, "interval": 2, "restore_best": True},
+            "/phases/0/performance_evaluation_interval": 3,
+            "/phases/0/optimizers/0/lr": 0.2,
+            "/phases/1": {**OF_POINTS["phases"][0], "name": "more", "order": 1, "exit_criteria": {"iterations": 2}},
+            "/cluster_assignment_strategy/count_uncertainty_passes": 2,
+        }
+    )
+
+
+def _held_out_with_patience():
+    """Return a method with batch norm that ends by patience with the parameters of its best validation."""
+    described = _layers_that_remember()
+    described["phases"] = described["phases"][:1]
+    described["phases"][0] |= {
+        "exit_criteria": {"patience": 3, "epochs": 9},
+        "validation": {"fraction": 0.3, "interval": 1, "restore_best": True, "metric": "validation_reconstruction"},
+        "optimizers": [{"type": "Adam", "lr": 0.3, **TRAINED}],
+    }
+    return described
+
+
 METHODS = {
     "layers that remember": _layers_that_remember,
     "rates and turns": _rates_and_turns,
@@ -323,6 +350,8 @@ METHODS = {
     "stages": _stages,
     "held out": _held_out,
     "neighborhoods": _neighborhoods,
+    "sets": _sets,
+    "patience": _held_out_with_patience,
 }
 
 
@@ -415,15 +444,30 @@ def test_the_methods_have_every_strategy_and_every_pattern_that_remembers():
     assert remembering <= used
 
 
-# --- the method with every pattern --------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["sets", "patience"])
+def test_what_ends_by_patience_goes_on_to_the_same_end(name, whole):
+    events, done = whole(name)[0]["events"], whole(name)[1]
+    (ended,) = [event for event in events if event["event"] == "phase_ended" and event["phase"] == "training"]
+    assert "iterations passed without a lower validation: the lowest validation_" in ended["reason"]
+    assert any(note.startswith("The parameters that are kept are the best: ") for note in ended["notes"])
+    length = ended["iteration"]
+    validations = [event for event in events if event["event"] == "validation" and event["phase"] == "training"]
+    losses = [event["loss"] for event in validations]
+    best = validations[losses.index(min(losses))]["iteration"]
+    assert best == length - {"sets": 4, "patience": 3}[name]
+    assert best > 1
+    assert done[:length] == ["training"] * length
 
-EVERY_PATTERN = Path(__file__).resolve().parent.parent / "bench" / "every_pattern.json"
+
+# --- the methods with every pattern -------------------------------------------------------------------------------
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
 SHORT = {"layer_wise": 9, "contrast": 8, "finetuning": 8}
 
 
 def _every_pattern():
     """Return the method whose runs the bench kills, with short phases and small intervals."""
-    described = json.loads(EVERY_PATTERN.read_text())
+    described = json.loads((BENCH / "every_pattern.json").read_text())
     for phase in described["phases"]:
         phase["exit_criteria"] = {"iterations": SHORT.get(phase["name"], 6)}
         phase |= {"performance_evaluation_interval": 3} if phase["name"] in ("contrast", "finetuning") else {}
@@ -437,20 +481,45 @@ def _every_pattern():
     return described
 
 
-def _digits():
-    return {"trained_on": made(70, 1, (1, 8, 8)), "goes_on": made(75, 2, (1, 8, 8))}
+def _every_set_pattern():
+    """Return the same for sets: the first phase ends by patience."""
+    described = json.loads((BENCH / "every_set_pattern.json").read_text())
+    first, second = described["phases"]
+    first |= {"exit_criteria": {"iterations": 30, "patience": 4}, "performance_evaluation_interval": 3}
+    first["validation"] |= {"interval": 2, "num_sets": 3}
+    first["optimizers"][0]["lr"] = 0.05
+    first["save_mapping_parameters"][0]["saving_interval"] = 3
+    second |= {"exit_criteria": {"iterations": 5}, "performance_evaluation_interval": 2}
+    for dataset in described["datasets"]:
+        dataset["batch_size"] = 3
+        dataset["sets"]["num_evaluation_sets"] = 3
+    return described
 
 
-def test_every_pattern_goes_on(tmp_path):
-    used = {block["pattern"] for phase in _every_pattern()["phases"] for block in phase["design_patterns"]}
-    assert used == set(registry.patterns())
-    whole, stopped = (job_of(_every_pattern(), tmp_path / name, _digits()) for name in ("whole", "stopped"))
+EVERY = {
+    "single samples": (
+        _every_pattern,
+        lambda: {"trained_on": made(70, 1, (1, 8, 8)), "goes_on": made(75, 2, (1, 8, 8))},
+    ),
+    "sets": (_every_set_pattern, lambda: {"trained_on": digits(), "goes_on": digits(150)}),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_pattern_goes_on(name, tmp_path):
+    describe, samples = EVERY[name]
+    whole, stopped = (job_of(describe(), tmp_path / place, samples()) for place in ("whole", "stopped"))
     expected = start(whole, tmp_path / "whole" / "logs")
     starts = carried_on(stopped, tmp_path / "stopped" / "logs", 4)
-    assert len(starts) > 8
+    assert len(starts) > len(expected.done) // 4
     assert left_behind(starts[-1], tmp_path / "stopped" / "saved") == left_behind(
         expected, tmp_path / "whole" / "saved"
     )
+
+
+def test_both_methods_together_have_every_pattern():
+    phases = [phase for describe, _ in EVERY.values() for phase in describe()["phases"]]
+    assert {block["pattern"] for phase in phases for block in phase["design_patterns"]} == set(registry.patterns())
 
 
 # --- what is the same with and without ----------------------------------------------------------------------------
