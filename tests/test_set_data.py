@@ -27,7 +27,7 @@ BLOCK = {
     "min_clusters": 1,
     "min_objects_per_cluster": 1,
     "with_replacement": True,
-    "classes": {"train": 0.5, "validation": 0.25, "test": 0.25, "seed": 0},
+    "classes": {"train": 0.5, "validation": 0.25, "test": 0.25, "quarter_turns": [], "seed": 0},
     "num_evaluation_sets": 7,
     "num_examples": 2,
 }
@@ -207,7 +207,9 @@ def test_sets_of_a_validation(make):
 
 
 def test_without_classes_of_its_own_validation_has_objects_that_do_not_train():
-    data = validated(pictures(classes={"train": 0.75, "validation": 0, "test": 0.25, "seed": 0}), 300)
+    data = validated(
+        pictures(classes={"train": 0.75, "validation": 0, "test": 0.25, "quarter_turns": [], "seed": 0}), 300
+    )
     train = {int(i) for step in range(300) for i in data.training_batch("p", step, []).index}
     validation = {int(i) for batch in data.validation_batches([]) for i in batch.index}
     assert (len(train), len(validation)) == (15 * 11, 15)
