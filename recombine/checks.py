@@ -14,7 +14,7 @@ from recombine.pointers import parts
 from recombine.problems import Finding, listing
 from recombine.references import runs_on
 from recombine.schedule_checks import criteria_listen, obstacle, schedulers_listen
-from recombine.set_checks import set_findings
+from recombine.set_checks import batch_of, set_findings, works_on_sets
 from recombine.subschemas import JsonObject
 
 _MAPPINGS, _PHASES, _STRATEGY, _DATASETS = "mappings", "phases", "cluster_assignment_strategy", "datasets"
@@ -291,6 +291,13 @@ def _needs_are_met(method: JsonObject, phase: JsonObject, pointer: str) -> Itera
             message = "the pattern needs soft assignments, but the strategy assigns hard, after a phase"
             remedy = 'Give "classifier_name", or give the strategy centroids by "use_centroids_during_phases".'
             yield Finding("RC404", message, remedy, f"{place}/pattern")
+        elif "soft_assignments" in needs and works_on_sets(strategy):
+            message = "the pattern needs soft assignments to clusters that all samples share, and sets have their own"
+            yield Finding("RC404", message, 'Give "classifier_name".', f"{place}/pattern")
+        elif "centroids" in needs and works_on_sets(strategy):
+            yield Finding(
+                "RC404", "the pattern needs centroids, and clusters of sets have none", "", f"{place}/pattern"
+            )
         elif not centroids and ("centroids" in needs or _needs_soft_centroids(needs, strategy)):
             message = f'the pattern needs centroids, and phase "{phase["name"]}" has none'
             remedy = 'Name the phase in "use_centroids_during_phases" of the strategy.'
@@ -325,7 +332,7 @@ def _batches_suffice(method: JsonObject, phase: JsonObject, pointer: str) -> Ite
     for place, pattern in enabled_patterns(phase, pointer):
         smallest = registry.patterns()[pattern["pattern"]].smallest_batch
         for i, dataset in enumerate(method["datasets"]):
-            if dataset["enabled"] and runs_on(phase, dataset) and 0 < dataset["batch_size"] < smallest:
+            if dataset["enabled"] and runs_on(phase, dataset) and 0 < batch_of(dataset) < smallest:
                 message = f'the pattern "{pattern["pattern"]}" at {place} needs batches of at least {smallest} samples'
                 yield Finding("RC405", message, f"Write at least {smallest}.", f"/datasets/{i}/batch_size")
 

@@ -49,7 +49,7 @@ def rehearsal_data(dataset: DatasetConfig, samples: Samples, seed: int) -> Data:
     """Return the first few samples of a dataset as a dataset of one batch, or a few of its sets."""
     if dataset.sets is not None:
         few = {"num_evaluation_sets": _SETS, "num_examples": 0}
-        small = replace(dataset, batch_size=_SETS, sets={**dataset.sets, **few})
+        small = replace(dataset, batch_size=min(_SETS, dataset.batch_size), sets={**dataset.sets, **few})
         return build_data(small, samples, seed, torch.device("cpu"))
     size = min(_SAMPLES, dataset.batch_size, len(samples))
     small = replace(dataset, batch_size=size, shuffle=False)

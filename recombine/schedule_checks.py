@@ -75,7 +75,7 @@ def _validation_findings(phase: JsonObject, metric: str, known: list[str], place
 
 
 def _patience_findings(patience: int | None, interval: Any, place: str) -> Iterator[Finding]:
-    if patience is not None and isinstance(interval, int) and patience < interval:
+    if patience is not None and isinstance(interval, int) and 0 < patience < interval:
         message = f"the phase would end {patience} iterations after its first validation, before there is another"
         yield Finding("RC106", message, f'Write at least {interval}, the "interval" of "validation".', place)
 

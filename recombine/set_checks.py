@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 from recombine import registry
 from recombine.mapping import SETS
+from recombine.pattern_losses import enabled_patterns
 from recombine.problems import Finding
 from recombine.references import runs_on
 from recombine.subschemas import JsonObject
 
 _KIND = "x-works-on"
+_PARTS = ("train", "validation", "test")
+_LEAST_SIZE, _RANGE = 2, 2
+#: 0.64 + 0.16 + 0.2 is a little more than 1 in some orders.
+_ROUNDING = 1e-9
 
 
 def set_findings(method: JsonObject) -> Iterator[Finding]:
@@ -16,44 +21,72 @@ def set_findings(method: JsonObject) -> Iterator[Finding]:
     for i, dataset in enumerate(method["datasets"]):
         if dataset["enabled"]:
             place = f"/datasets/{i}"
-            yield from _size_findings(dataset, place) if dataset.get("sets") is not None else ()
+            yield from _draw_findings(dataset, place) if dataset.get("sets") is not None else ()
             yield from _user_findings(method, dataset, place)
             yield from _validation_findings(method, dataset)
     yield from _extractor_findings(method)
+    yield from _head_findings(method)
 
 
-def _size_findings(dataset: JsonObject, place: str) -> Iterator[Finding]:
-    """Yield sizes and numbers of clusters that contradict each other."""
+def works_on_sets(strategy: JsonObject) -> bool:
+    """Tell whether a strategy clusters sets, each by itself."""
+    return registry.strategies()[strategy["type"]].schema.get(_KIND) == SETS
+
+
+def batch_of(dataset: JsonObject) -> int:
+    """Return how many samples a batch of a dataset has at least: of sets, the objects of them all."""
+    sets, size = dataset.get("sets"), dataset["batch_size"]
+    if sets is None:
+        return int(size)
+    objects = sets["num_objects"]
+    return int(size * (objects if isinstance(objects, int) else min(objects)))
+
+
+def _draw_findings(dataset: JsonObject, place: str) -> Iterator[Finding]:
+    """Yield sizes, numbers of clusters and shares of classes that contradict each other."""
     sets, most = dataset["sets"], dataset["num_clusters"]
-    size = sets["num_objects"]
-    low, high = (size, size) if isinstance(size, int) else size
-    if low > high:
-        yield Finding(
-            "RC104", f"the least size of a set ({low}) is above the greatest ({high})", "", f"{place}/sets/num_objects"
-        )
     if sets["min_clusters"] > most:
         message = f"the least number of clusters of a set ({sets['min_clusters']}) is above the greatest ({most})"
         remedy = f'Write at most {most}, or a larger "num_clusters".'
         yield Finding("RC104", message, remedy, f"{place}/sets/min_clusters")
-    each = sets["min_objects_per_cluster"]
-    if low < most * each:
+    yield from _size_findings(sets, most, f"{place}/sets/num_objects")
+    shares = [part for part in map(sets["classes"].get, _PARTS) if isinstance(part, (int, float))]
+    if max(shares, default=0) <= 1 < sum(shares) - _ROUNDING:
+        message = f"the shares of the classes for training, validation and test add up to {sum(shares):g}"
+        yield Finding("RC104", message, "They must be at most 1 together.", f"{place}/sets/classes")
+
+
+def _size_findings(sets: JsonObject, most: int, place: str) -> Iterator[Finding]:
+    """Yield sizes that contradict each other or the greatest number of clusters."""
+    size, each = sets["num_objects"], sets["min_objects_per_cluster"]
+    sizes = [size, size] if isinstance(size, int) else size
+    if len(sizes) != _RANGE or min(sizes) < _LEAST_SIZE:
+        return  # The schema has said so.
+    low, high = sizes
+    if low > high:
+        yield Finding("RC104", f"the least size of a set ({low}) is above the greatest ({high})", "", place)
+    elif low < most * each:
         message = f"a set of {low} objects cannot have {most} clusters with {each} or more objects each"
         remedy = f'Write at least {most * each}, or a smaller "num_clusters".'
-        yield Finding("RC104", message, remedy, f"{place}/sets/num_objects")
+        yield Finding("RC104", message, remedy, place)
 
 
 def _user_findings(method: JsonObject, dataset: JsonObject, place: str) -> Iterator[Finding]:
     """Yield that a dataset makes sets which nothing takes, or none where they are needed."""
     makes_sets = dataset.get("sets") is not None
     strategy = method["cluster_assignment_strategy"]
-    takes_sets = registry.strategies()[strategy["type"]].schema.get(_KIND) == SETS
+    takes_sets = works_on_sets(strategy)
     of_sets = [mapping["name"] for mapping in method["mappings"] if mapping["works_on"] == SETS]
     if not makes_sets and (takes_sets or of_sets):
         who = f'the strategy "{strategy["type"]}"' if takes_sets else f'mapping "{of_sets[0]}"'
         message = f'{who} works on sets, and dataset "{dataset["name"]}" makes none'
         yield Finding("RC404", message, 'Add "sets".', place)
     whole = registry.strategies()[strategy["type"]].schema.get(_KIND) == "whole_dataset"
-    if makes_sets and (whole or strategy.get("use_centroids_during_phases")):
+    if makes_sets and not whole and strategy.get("use_centroids_during_phases"):
+        message = f'dataset "{dataset["name"]}" makes sets, and centroids are placed among all samples together'
+        key = "use_centroids_during_phases"
+        yield Finding("RC404", message, f'Remove "{key}".', f"/cluster_assignment_strategy/{key}")
+    elif makes_sets and whole:
         message = f'dataset "{dataset["name"]}" makes sets, and the strategy clusters all samples together'
         remedy = 'Remove "sets", or take the strategy "set_clustering".'
         yield Finding("RC404", message, remedy, "/cluster_assignment_strategy/type")
@@ -84,3 +117,28 @@ def _extractor_findings(method: JsonObject) -> Iterator[Finding]:
             message = f'mapping "{name}" works on sets, and the features of the method are those of single samples'
             remedy = "Declare a mapping that works on samples first."
             yield Finding("RC404", message, remedy, f"/mappings/{i}/works_on")
+
+
+def _head_findings(method: JsonObject) -> Iterator[Finding]:
+    """Yield numbers of clusters that the outputs of the strategy's heads stand for, and should not."""
+    strategy, place = method["cluster_assignment_strategy"], "/cluster_assignment_strategy/min_clusters"
+    fewest = strategy.get("min_clusters")
+    if fewest is None:
+        return
+    for dataset in method["datasets"]:
+        name, most = dataset["name"], dataset["num_clusters"]
+        if dataset["enabled"] and fewest > most:
+            message = f'the strategy tells {fewest} or more clusters, and sets of dataset "{name}" have up to {most}'
+            yield Finding("RC104", message, f"Write at most {most}.", place)
+    for i, phase in enumerate(method["phases"]):
+        for own, pattern in enabled_patterns(phase, f"/phases/{i}") if phase["enabled"] else ():
+            shared, first = _heads(strategy) & _heads(pattern), pattern.get("min_clusters")
+            if shared and first != fewest:
+                message = (
+                    f'the first output of "{min(shared)}" stands for k = {first} here, for k = {fewest} in the strategy'
+                )
+                yield Finding("RC106", message, f"Write {fewest}, or change the strategy's.", f"{own}/min_clusters")
+
+
+def _heads(block: JsonObject) -> set[str]:
+    return {block[key] for key in ("count_head_name", "assignment_head_name") if key in block}

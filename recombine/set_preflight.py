@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from recombine.assignment.set_clustering import SetClustering
 from recombine.config import DatasetConfig, PhaseConfig
 from recombine.data import Data
 from recombine.datasets.base import Samples
@@ -9,8 +10,9 @@ from recombine.errors import DataError, NetworkError
 from recombine.evaluate import evaluation_mode
 from recombine.method import Method
 from recombine.problems import Finding
-from recombine.set_data import source_of
+from recombine.set_data import SetData, source_of
 from recombine.set_draws import ClassSets, Part, SetOptions
+from recombine.set_outputs import count_logits
 from recombine.step import Forward
 
 
@@ -44,14 +46,35 @@ def sampled_set_findings(
 
 def set_network_findings(method: Method, data: Data) -> Iterator[Finding]:
     """Yield that the strategy cannot assign the objects of sets by what the networks give."""
-    if data.set_sizes is None or not method.assignment.is_ready:
+    strategy = method.assignment
+    if not isinstance(data, SetData) or not strategy.is_ready:
         return
+    forward = Forward(method, next(data.evaluation_batches(data.num_samples)))
     try:
         with evaluation_mode(method):
-            method.assignment.assign(Forward(method, next(data.evaluation_batches(data.num_samples))))
+            wrong = list(_count_findings(strategy, forward, data)) if isinstance(strategy, SetClustering) else []
+            if wrong:
+                yield from wrong
+            else:
+                strategy.assign(forward)
     except NetworkError as error:
         message = f"the strategy cannot work on these networks: {error}"
         yield Finding("RC503", message, "", "/cluster_assignment_strategy")
+
+
+def _count_findings(strategy: SetClustering, forward: Forward, data: SetData) -> Iterator[Finding]:
+    """Yield that the network tells other numbers of clusters apart than the dataset's sets can have.
+
+    Raises:
+        NetworkError: The count head gives no row for each set.
+    """
+    width, (_, most) = count_logits(forward, strategy.count_head).shape[1], data.sets.clusters
+    wanted = most - strategy.min_clusters + 1
+    if width != wanted:
+        counts = f"{strategy.min_clusters} to {most} clusters"
+        message = f'"{strategy.count_head.name}" gives {width} numbers, but dataset "{data.name}" needs {wanted}, for '
+        remedy = f"Make its last layer {wanted} wide."
+        yield Finding("RC503", message + counts, remedy, "/cluster_assignment_strategy/count_head_name")
 
 
 def parts_of(phases: Collection[PhaseConfig]) -> tuple[Part, ...]:

@@ -211,3 +211,45 @@ def test_the_tail_that_never_trains_is_that_of_the_samples_which_are_not_held_ou
     )
     assert found_with_data(small(HELD_OUT)) == [tail]
     assert found_with_data(small({**HELD_OUT, "/datasets/0/batch_size": 24})) == []
+
+
+def test_patience_needs_a_validation():
+    assert found(small({CRITERIA: {"patience": 3}})) == [
+        f'error RC102 at {PHASE}: the required key "validation" is missing: patience looks at losses on held-out '
+        'samples. Add "validation".'
+    ]
+
+
+@pytest.mark.parametrize("patience", [4, 5, 15001])
+def test_patience_spans_at_least_an_interval(patience):
+    changes = {CRITERIA: {"patience": patience}, f"{PHASE}/validation": {"fraction": 0.2, "interval": 4}}
+    assert found(small(changes)) == []
+
+
+def test_patience_below_the_interval_is_an_error():
+    place = f"{CRITERIA}/patience"
+    held = {f"{PHASE}/validation": {"fraction": 0.2, "interval": 4}}
+    assert found(small({CRITERIA: {"patience": 3}, **held})) == [
+        f"error RC106 at {place}: the phase would end 3 iterations after its first validation, before there is "
+        'another. Write at least 4, the "interval" of "validation".'
+    ]
+    assert found(small({CRITERIA: {"patience": 0}, **held})) == [
+        f"error RC104 at {place}: 0 is out of range. The value must be at least 1."
+    ]
+
+
+def test_what_the_best_validation_is_judged_by_must_be_there():
+    place = f"{PHASE}/validation/metric"
+    held = {"fraction": 0.2, "restore_best": True}
+    assert found(small({f"{PHASE}/validation": {**held, "metric": "validation_reconstruction"}})) == []
+    assert found(small({f"{PHASE}/validation": {**held, "metric": "validation_reconstrution"}})) == [
+        f'error RC105 at {place}: "validation_reconstrution" is none of the words allowed here. Did you mean '
+        '"validation_reconstruction"?'
+    ]
+    assert found(small({f"{PHASE}/validation": {**held, "metric": "loss"}})) == [
+        f'error RC105 at {place}: "loss" is none of the words allowed here. Known here: "validation_loss", '
+        '"validation_reconstruction".'
+    ]
+    assert found(small({f"{PHASE}/validation": {**held, "restore_best": "yes"}})) == [
+        f'error RC103 at {PHASE}/validation/restore_best: true or false is expected here, not "yes".'
+    ]

@@ -294,8 +294,16 @@ def test_heads_that_do_not_fit_are_found_before_anything_runs():
     strategy, forward = equivariant(1)
     assert list(set_network_findings(forward.method, points())) == []
     strategy.min_clusters = 2
-    (finding,) = set_network_findings(forward.method, points())
+    (finding,) = set_network_findings(forward.method, points(4))
     assert (finding.code, finding.pointer) == ("RC503", "/cluster_assignment_strategy")
     assert finding.message.startswith(
         'the strategy cannot work on these networks: "assignment_head" is to give 2 + 3 + 4 = 9 numbers for each of 6'
     )
+
+
+def test_a_network_that_tells_other_numbers_of_clusters_than_sets_have_is_found_before_anything_runs():
+    _, forward = equivariant(1)
+    (finding,) = set_network_findings(forward.method, points(4))
+    assert (finding.code, finding.pointer) == ("RC503", "/cluster_assignment_strategy/count_head_name")
+    assert finding.message == '"count_head" gives 3 numbers, but dataset "points" needs 4, for 1 to 4 clusters'
+    assert finding.remedy == "Make its last layer 4 wide."
