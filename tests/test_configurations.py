@@ -16,15 +16,21 @@ from tests.datasets.files import write_idx
 FOLDER = Path(__file__).resolve().parent.parent / "configurations"
 FILES = sorted(path for path in FOLDER.glob("*/**/*.json") if path.parent.name != "architectures")
 #: Those of a family of architectures are run for one of each kind of network and loss; the others differ by an index.
-OTHER_ARCHITECTURES = re.compile("coil20/architecture_([134567]_|2_k)|architecture_._pretraining")
+#: What learns to cluster is run by test_learning_to_cluster.py, but for two small ones.
+OTHER_ARCHITECTURES = re.compile(
+    "coil20/architecture_([134567]_|2_k)|architecture_._pretraining"
+    "|learning_to_cluster/(?!digits|points_small_attention)"
+)
 ITERATIONS, BATCH, TRAIN, TEST, CLASSES = 6, 32, 300, 100, 10
 #: Samples of datasets that are used as they are, or are large.
 USED, NODES = {"Digits": TRAIN, "COIL20": 40}, 6
+SETS, OBJECTS_OF_SETS = 4, (20, 30)
 #: Whole numbers of iterations and restarts, wherever they stand in a file, and what they become.
 SHORTENED = [
     (re.compile(r"^iterations$"), ITERATIONS),
     (re.compile(r"^epochs$"), 1),
-    (re.compile(r"_interval$"), 2),
+    (re.compile(r"(^|_)interval$"), 2),
+    (re.compile(r"^num_sets$"), SETS),
     (re.compile(r"(train_for|_|^num_|^start_at_|^warm_up_)iterations?(_per_value)?$"), 1),
     (re.compile(r"_num_restarts$"), 1),
     (re.compile(r"^batch_size$"), BATCH),
@@ -151,6 +157,8 @@ def test_runs_through_every_phase_to_a_score_on_every_dataset(path, data_root, t
             dataset["root"] = str(path.parent / dataset["root"])
         elif dataset["dataset"] in USED:
             dataset["index_of_last_sample_to_use"] = USED[dataset["dataset"]] - 1
+        if "sets" in dataset:
+            dataset["batch_size"] = dataset["sets"]["num_evaluation_sets"] = SETS
     file = tmp_path / path.name
     file.write_text(json.dumps(method), encoding="utf-8")
     result = recombine.run(file, device="cpu", data_root=data_root, log_dir=tmp_path / "logs")
@@ -186,7 +194,8 @@ def test_the_files_of_a_family_differ_by_their_architecture_only(folder, kind):
 
 def assert_scored(dataset, log):
     """Assert that every sample of a dataset has a cluster, and the dataset its final line."""
-    assert dataset.num_samples == len(dataset.clusters) in (TRAIN, TEST, TRAIN + TEST, USED["COIL20"], NODES)
+    of_sets = [SETS * objects for objects in OBJECTS_OF_SETS]
+    assert dataset.num_samples == len(dataset.clusters) in (TRAIN, TEST, TRAIN + TEST, USED["COIL20"], NODES, *of_sets)
     assert 1 / CLASSES <= dataset.scores.acc <= 1
     assert len(dataset.assignments_file.read_text().splitlines()) == dataset.num_samples + 1
     assert f'Final performance on dataset "{dataset.name}": {dataset.scores}' in log
