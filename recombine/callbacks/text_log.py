@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recombine.callbacks.base import Callback, DatasetView, PhaseView, Scored
-from recombine.config import MethodConfig
+from recombine.config import DatasetConfig, MethodConfig
 from recombine.criteria import Performance, Validation
 from recombine.errors import RecombineError
 from recombine.evaluate import Evaluation
@@ -49,7 +49,7 @@ class TextLog(Callback):
         config, untrained = dataset.config, dataset.untrained
         self.emit(f'Dataset "{config.name}": {_size_in_words(dataset)}')
         for view in dataset.slow_views:
-            self.emit(_slow_view_in_words(view, config.batch_size))
+            self.emit(_slow_view_in_words(view, _samples_of_a_batch(config)))
         if self._uses_k_means and dataset.num_samples > SAMPLE_LIMIT and config.phases != ():
             self.emit(f"k-means is fitted on a random {SAMPLE_LIMIT} of the {dataset.num_samples} samples")
         if untrained and self._whole.intersection(self._whole if config.phases is None else config.phases):
@@ -172,6 +172,14 @@ def _length_in_words(phase: PhaseView) -> str:
         return f"at most {phase.iterations} iterations"
     is_scored = any(name.startswith("performance_evaluation_") for name in phase.config.exit_criteria)
     return "until a score is reached" if is_scored else "until an exit criterion holds"
+
+
+def _samples_of_a_batch(config: DatasetConfig) -> int:
+    """Return how many samples a batch has, at most."""
+    if config.sets is None:
+        return config.batch_size
+    size = config.sets["num_objects"]
+    return config.batch_size * (size if isinstance(size, int) else int(size[1]))
 
 
 def _slow_view_in_words(view: SlowView, batch_size: int) -> str:

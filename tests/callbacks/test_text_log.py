@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_a_slow_view_in_words(workers, obstacle, where):
         'View "x" is slow: it runs sample by sample through torchvision, as Y has no batch form: '
         f"2.1 ms a sample, 11 ms a batch, {where}"
     )
+
+
+@pytest.mark.parametrize(("size", "cost"), [(20, "213 ms"), ([2, 10], "106 ms")])
+def test_a_batch_of_sets_has_all_their_objects(size, cost):
+    lines = []
+    sets = {"num_objects": size, "min_clusters": 1, "num_evaluation_sets": 3}
+    dataset = replace(config_of(method()).datasets[0], sets=sets)
+    TextLog(lines.append).dataset_started(DatasetView(dataset, 60, range(0), (SlowView("x", "Y", 2.13, 0, None),)))
+    assert f"2.1 ms a sample, {cost} a batch" in lines[1]
 
 
 def test_the_final_line_is_exact():
