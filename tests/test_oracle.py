@@ -2,6 +2,9 @@ import pytest
 
 from recombine.oracle import oracle_reasons
 from tests.runs import CLASSES, config_of, method
+from tests.set_methods import of_points
+
+NESTED = {"pattern": "nested_clusterings", "assignment_head_name": "assignment_head", "max_clusters": 3}
 
 CLASSIFIER = {
     "name": "classifier",
@@ -78,3 +81,18 @@ def test_only_phases_behind_a_dataset_count():
     ]
     expected = ('phase "judged" may end by performance_evaluation_acc_gt',)
     assert [_reasons(description, i) for i in range(4)] == [(), expected, expected, ()]
+
+
+def test_patterns_that_learn_from_labels():
+    described = of_points({"/phases/0/design_patterns/2": NESTED, "/phases/0/design_patterns/0/enabled": False})
+    assert _reasons(described) == ('the pattern "pairwise_clustering" of phase "training" is supervised',)
+    assert _reasons(of_points({"/phases/0/design_patterns": [NESTED]})) == ()
+
+
+def test_what_a_supervised_phase_shaped_is_marked_on_later_datasets():
+    first = of_points()["datasets"][0]
+    later = {**first, "name": "later", "order": 1, "phases": [], "reinitialize_mappings": False}
+    kept = of_points({"/datasets/0/order": 0, "/datasets/1": later})
+    assert len(_reasons(kept, 1)) == 2
+    anew = of_points({"/datasets/0/order": 0, "/datasets/1": {**later, "reinitialize_mappings": True}})
+    assert _reasons(anew, 1) == ()

@@ -5,13 +5,14 @@ from torch.nn.parameter import is_lazy
 from recombine import checkpoint
 from recombine.build import build_data, build_method
 from recombine.clock import Clock
-from recombine.criteria import Performance, Validation
+from recombine.criteria import Lowest, Performance, Validation
 from recombine.loop import train_step
 from recombine.phase import enter_phase
 from recombine.state import IntervalLosses, Origin, Place, RunState
 from tests.runs import CLASSES, config_of, made, method, same
 
 A, B = ("a", 4), ("b", 4)
+WATCHING = {"metric": "validation_loss", "restore_best": True}
 
 
 def test_interval_losses_are_means_over_the_iterations_in_which_a_group_had_one():
@@ -31,6 +32,7 @@ def test_a_phase_starts_without_the_past():
     state.performance, state.previous_clusters = Performance(None, 0.5), torch.zeros(3)
     state.interval_losses.add({A: torch.tensor(1.0)})
     state.validation = Validation(5, 0.5, {})
+    state.lowest, state.best_parameters = Lowest(5, "validation_loss", 0.5), {}
     fresh = RunState(state.method, Clock("b", 0, 0, 5), place=Place(in_phase=True))
     state.enter_phase(fresh.clock)
     assert state == fresh
@@ -53,13 +55,20 @@ def _lived(tmp_path):
     state.centroids_changed = True
     state.interval_losses.add({A: torch.tensor(1.5), B: torch.tensor(2.5)})
     state.interval_losses.add({A: torch.tensor(3.0)})
-    state.validation = Validation(2, 0.75, {"reconstruction": 0.5})
+    state.note_validation(Validation(2, 0.75, {"reconstruction": 0.5}), WATCHING)
+    with torch.no_grad():
+        state.method.mappings["encoder"].layer("last").bias.add_(1)
+    state.note_validation(Validation(3, 0.875, {"reconstruction": 0.25}), WATCHING)
     state.place = Place(2, True, 1, True)
     return state, config
 
 
 def _state(config):
     return RunState(build_method(config, CLASSES, (1, 2, 3)), Clock("", 0, 0, 1), Origin(CLASSES, (1, 2, 3)))
+
+
+def _of(parameters):
+    return {name: value for name, value in parameters.items() if torch.is_tensor(value)}
 
 
 def test_everything_survives_a_file(tmp_path):
@@ -78,7 +87,9 @@ def test_everything_survives_a_file(tmp_path):
     assert again.performance.reassignment_ratio is None
     assert torch.equal(again.previous_clusters, state.previous_clusters)
     assert again.interval_losses.taken([A, B]) == {A: 2.25, B: 2.5}
-    assert again.validation == state.validation
+    assert again.validation == state.validation == Validation(3, 0.875, {"reconstruction": 0.25})
+    assert again.lowest == state.lowest == Lowest(2, "validation_loss", 0.75)
+    assert same(_of(again.best_parameters), _of(state.best_parameters))
     assert again.history == state.history
     assert len(state.history) == 1
 
@@ -102,12 +113,32 @@ def test_a_new_state_survives_as_well(tmp_path):
 def test_checkpoints_from_before_schedulers_had_intervals_are_read(tmp_path):
     state, config = _lived(tmp_path)
     saved = state.state_dict()
-    del saved["validation"], saved["interval_losses"]
+    for key in ("validation", "interval_losses", "lowest", "best_parameters"):
+        del saved[key]
     saved["epoch_losses"] = {"sums": {"a": torch.tensor(4.5)}, "counts": {"a": 2}}
     again = _state(config)
     again.load_state_dict(saved)
     assert again.interval_losses.taken([A]) == {A: 2.25}
-    assert again.validation is None
+    assert (again.validation, again.lowest, again.best_parameters) == (None, None, None)
+
+
+def test_the_best_parameters_are_a_copy_and_come_back(tmp_path):
+    state, _ = _lived(tmp_path)
+    bias = state.method.mappings["encoder"].layer("last").bias
+    before = bias.detach().clone()
+    state.restore_best()
+    torch.testing.assert_close(bias.detach(), before - 1)
+    assert state.best_parameters is None
+    state.restore_best()
+    torch.testing.assert_close(bias.detach(), before - 1)
+
+
+def test_parameters_are_kept_only_where_they_will_be_wanted():
+    state = _state(config_of(method()))
+    state.note_validation(Validation(1, 0.5, {}), {**WATCHING, "restore_best": False})
+    assert (state.lowest, state.best_parameters) == (Lowest(1, "validation_loss", 0.5), None)
+    state.note_validation(None, WATCHING)
+    assert (state.validation, state.lowest) == (None, Lowest(1, "validation_loss", 0.5))
 
 
 def test_scores_may_be_missing_and_ratios_there(tmp_path):
