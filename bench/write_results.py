@@ -13,9 +13,8 @@ _HEAD = """# Results
 
 This page is written by `python -m bench.write_results` from the files under `bench/results`, which the other scripts of
 `bench/` write. Scores are ACC, NMI (normalised by the arithmetic mean of the entropies) and ARI in [0, 1], over all n
-samples named, in evaluation mode, from the plain view. No training saw a label, but for that of
-Learning to Cluster, which is supervised. Where scores were looked at to choose a
-setting, the section says so by the word *oracle*.
+samples named, in evaluation mode, from the plain view. No training saw a label, but for that of Learning to Cluster,
+which is supervised. Where scores were looked at to choose a setting, the section says so by the word *oracle*.
 """
 
 #: ACC, NMI and ARI that are published for dec_cc_hybrid, by test split.
