@@ -16,10 +16,10 @@ from tests.datasets.files import write_idx
 FOLDER = Path(__file__).resolve().parent.parent / "configurations"
 FILES = sorted(path for path in FOLDER.glob("*/**/*.json") if path.parent.name != "architectures")
 #: Those of a family of architectures are run for one of each kind of network and loss; the others differ by an index.
-#: What learns to cluster is run by test_learning_to_cluster.py, but for two small ones.
+#: What learns to cluster is run by test_learning_to_cluster.py, but for three small ones.
 OTHER_ARCHITECTURES = re.compile(
     "coil20/architecture_([134567]_|2_k)|architecture_._pretraining"
-    "|learning_to_cluster/(?!digits|points_small_attention)"
+    "|learning_to_cluster/(?!digits|mnist_small|points_small_attention)"
 )
 ITERATIONS, BATCH, TRAIN, TEST, CLASSES = 6, 32, 300, 100, 10
 #: Samples of datasets that are used as they are, or are large.

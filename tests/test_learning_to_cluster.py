@@ -32,7 +32,8 @@ from tests.datasets.layouts import (
 )
 
 FOLDER = Path(__file__).resolve().parent.parent / "configurations" / "learning_to_cluster"
-NEED_NO_DATA = {"points", "points_small_attention", "points_small_lstm", "digits"}
+OF_POINTS = {"points", "points_attention", "points_small_attention", "points_small_lstm"}
+SMALL_ONES = {"digits", "mnist_small", "fashion_mnist_small"}
 CLASSES_MADE, SIDE = 15, 32
 EMBEDDING, SET_NETWORK = "/mappings/[embedding]", "/mappings/[set_network]"
 
@@ -84,9 +85,10 @@ def no_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
-def _written(name: str, root: Path) -> None:
-    """Write a small dataset in the layout that a configuration asks for."""
-    write = PUBLISHED[name].write
+def _write(name: str, folder: Path, dataset: int = 0) -> None:
+    """Write a small dataset in the layout that a configuration asks for, below ``folder``."""
+    write, method = PUBLISHED[name].write, json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    root = folder / Path(method["datasets"][dataset]["root"]).name
     if isinstance(write, partial) and "channels" not in write.keywords:
         write(root)
     elif name in ITS_FOLDERS:
@@ -138,12 +140,12 @@ def _smaller(method: dict[str, Any], dataset: str) -> dict[str, Any]:
 
 def test_there_is_one_for_each_published_dataset() -> None:
     names = {path.stem for path in FOLDER.glob("*.json")}
-    assert names == NEED_NO_DATA | set(PUBLISHED)
+    assert names == OF_POINTS | SMALL_ONES | set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_is_trained_and_scored_on_a_dataset_of_the_layout(name: str, tmp_path: Path) -> None:
-    _written(name, tmp_path / name)
+    _write(name, tmp_path)
     result = recombine.run(
         FOLDER / f"{name}.json", overrides=_shrunk(name), device="cpu", data_root=tmp_path, log_dir=tmp_path / "logs"
     )
@@ -157,8 +159,8 @@ def test_is_trained_and_scored_on_a_dataset_of_the_layout(name: str, tmp_path: P
 
 
 def test_a_network_for_faces_is_tested_on_other_people(tmp_path: Path) -> None:
-    for name in ("face_scrub", "lfw"):
-        _written("face_scrub", tmp_path / name)
+    for number in (0, 1):
+        _write("face_scrub", tmp_path, number)
     other = "/datasets/1"
     changes = _shrunk("face_scrub") | {
         f"{other}/enabled": True,
