@@ -44,6 +44,8 @@ CODES = {
     "RC508": "networks that do not fit in memory",
 }
 
+#: How like another a word must be to be taken for it, in [0, 1]: "splits" is no misspelt "sets".
+_LEAST_LIKENESS = 0.61
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -115,7 +117,7 @@ class InvalidMethodError(RecombineError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the one of the ``known`` words that is most like ``word``, or an empty string where none is near."""
     lowered = {candidate.lower(): candidate for candidate in sorted(set(known))}
-    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=_LEAST_LIKENESS)
     return lowered[near[0]] if near else ""
 
 
