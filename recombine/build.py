@@ -21,7 +21,7 @@ from recombine.method import Method
 from recombine.mirror import mirrored
 from recombine.objective import Objective, Term, WeightSchedule
 from recombine.pattern_arguments import pattern_arguments, pattern_options
-from recombine.pattern_losses import loss_names, losses_of, named_patterns
+from recombine.pattern_losses import loss_names, loss_weight, losses_of, named_patterns
 from recombine.randomness import global_generator
 from recombine.set_data import SetData
 from recombine.set_draws import SetOptions
@@ -235,7 +235,7 @@ def _objective(name: str, block: Dictionary[str, Any], method: Method) -> Object
     terms = {
         loss: Term(
             names[loss],
-            block["loss_weight"] * (block[keys["weight"]] if keys["weight"] not in (None, "loss_weight") else 1),
+            loss_weight(block, keys),
             block[keys["group"]],
         )
         for loss, keys in losses.items()

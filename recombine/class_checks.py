@@ -25,7 +25,9 @@ def class_findings(method: Any) -> list[Finding]:
         kind = annotation(visit.parts, "x-class")
         if kind is not None and _is_complete(kind, visit.value):
             errors = list(_errors(kind, visit))
-            findings += [Finding(e.code, e.message, e.remedy, visit.pointer + e.key, key=e.about) for e in errors]
+            findings += [
+                Finding(e.code, e.message, e.remedy, visit.pointer + e.key, key=e.about, fix=e.fix) for e in errors
+            ]
     return findings
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from recombine import cli_plot, cli_reproduce, cli_results
-from recombine.console import guarded, report, show_problem, show_table
+from recombine import cli_plot, cli_reproduce, cli_results, cli_validate
+from recombine.console import guarded, report, show_table
 
 
 class _Group(click.Group):
@@ -119,29 +119,6 @@ def _overrides(options: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [(*chosen, *fixed) for chosen in combinations(options["sets"])]
 
 
-@main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def validate(paths: tuple[Path, ...]) -> None:
-    """Check the method files at PATHS without data and without training."""
-    guarded(_validate, {"paths": paths})
-
-
-def _validate(options: dict[str, Any]) -> int:
-    from recombine import batch
-    from recombine.load import load_file
-    from recombine.problems import Problem, has_errors
-
-    problems: list[Problem] = []
-    for file in batch.find_files(options["paths"], batch.program_folder()):
-        found = (file,) if isinstance(file, Problem) else load_file(file).problems
-        for problem in found:
-            show_problem(problem)
-        problems += found
-        if not has_errors(found):
-            click.echo(f"{file}: valid")
-    return batch.EXIT_INVALID if has_errors(problems) else batch.EXIT_SUCCESS
-
-
 @main.command("list")
 @click.argument(
     "kind",
@@ -167,6 +144,8 @@ def list_(kind: str) -> None:
         click.echo(f"{name:32}{title}".rstrip())
 
 
+main.add_command(cli_validate.validate)
+main.add_command(cli_validate.explain)
 main.add_command(cli_results.results)
 main.add_command(cli_results.compare)
 main.add_command(cli_reproduce.reproduce)

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from recombine import layers, optimizers
+from recombine.misspelt import certain
 from recombine.problems import nearest
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -50,11 +51,15 @@ class FactoryError(Exception):
         remedy: What to write instead.
         key: Path of the offending key within the block, as JSON pointer, or an empty string.
         about: The argument that is missing, or the one that was probably meant, or an empty string.
+
+    Attributes:
+        fix: The word to write in place of the wrong one, where it is certain.
     """
 
     def __init__(self, code: str, message: str, remedy: str = "", key: str = "", about: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.remedy, self.key, self.about = code, message, remedy, key, about
+        self.fix = ""
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,9 @@ def unknown_name(name: str, known: Collection[str], title: str, plural: str) -> 
     else:
         message, near = f'"{name}" is not the plain name of a {title}', last if last in known else ""
     remedy = f'Did you mean "{near}"?' if near else f'"recombine list {plural}" shows what there is.'
-    return FactoryError("RC201", message, remedy)
+    error = FactoryError("RC201", message, remedy)
+    error.fix = certain(name, known) if near else ""
+    return error
 
 
 def arguments_of(kind: str, block: Mapping[str, Any]) -> dict[str, Any]:

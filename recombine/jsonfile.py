@@ -20,7 +20,7 @@ _DEEPEST_NESTING = 60
 _MOST_DIGITS = 400
 _LONGEST_SHOWN = 20
 #: Codes of findings that are about a key, not its value.
-_ABOUT_KEYS = ("RC101", "RC106", "RC202")
+ABOUT_KEYS = ("RC101", "RC106", "RC202")
 _SYNTAX_HINTS = {
     "Expecting property name enclosed in double quotes": "a key in double quotes is expected here (is there a comma "
     "before a closing brace, or a comment?)",
@@ -66,9 +66,9 @@ class Document:
 
     def problem(self, finding: Finding) -> Problem:
         """Return a finding, whose pointer is one of this file, as a problem with its place."""
-        code, message, remedy, pointer, is_warning, _ = finding
-        line, column = self.place(pointer, of_key=code in _ABOUT_KEYS)
-        return Problem(code, message, remedy, pointer, self.file, line, column, is_warning)
+        code, message, remedy, pointer, is_warning, _, fix = finding
+        line, column = self.place(pointer, of_key=code in ABOUT_KEYS)
+        return Problem(code, message, remedy, pointer, self.file, line, column, is_warning, fix)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From a method file to a frozen configuration, or to every mistake in it at once."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +45,7 @@ class Locator:
 
     def locate(self, finding: Finding) -> Problem:
         """Return a finding as a problem with its place in the file, or with the override that brought it about."""
-        code, message, remedy, pointer, is_warning, _ = finding
+        code, message, remedy, pointer, is_warning, *_ = finding
         override = next((o for place, o in self.changed.items() if is_within(pointer, place)), None)
         if override is not None:
             file = f"{self.document.file} with {override}"
@@ -86,6 +87,13 @@ def load_file(path: Path, overrides: Sequence[Override] = ()) -> Loaded:
     """Read and check a method file."""
     document, problems = jsonfile.read(path)
     return _load(document, problems, printable(str(path)), overrides)
+
+
+def load_text(text: str, path: Path) -> Loaded:
+    """Check what would stand in a method file at ``path``."""
+    name = printable(str(path))
+    document, problems = jsonfile.parse(text, name, path.resolve().parent)
+    return _load(document, problems, name, ())
 
 
 def load_dict(method: Mapping[str, Any], overrides: Sequence[Override] = (), folder: Path | None = None) -> Loaded:
@@ -147,11 +155,25 @@ def _check(value: Any, architectures: ArchitectureFiles) -> list[Finding]:
     findings += reference_findings(value)
     findings += mirror_findings(value)
     spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if f.code not in _SPOILS_NOTHING or _is_misspelt(f)]
-    return _without_shadows(findings) + semantic_findings(value, spoilt)
+    return _without_shadows(_with_fixes(findings)) + semantic_findings(value, spoilt)
 
 
 def _is_misspelt(finding: Finding) -> bool:
     return finding.code in _UNKNOWN_KEY and finding.key != ""
+
+
+def _with_fixes(findings: Sequence[Finding]) -> list[Finding]:
+    """Let an unknown key be certain to mean a required one that is missing, where no other pair is like them."""
+    missing = Counter(f.pointer for f in findings if f.code in _MISSING_KEY)
+    pairs = Counter((f.pointer.rpartition("/")[0], f.key) for f in findings if _is_misspelt(f))
+    required = {(f.pointer, f.key) for f in findings if f.code in _MISSING_KEY}
+    fixed = []
+    for finding in findings:
+        owner = finding.pointer.rpartition("/")[0]
+        pair = (owner, finding.key)
+        is_certain = _is_misspelt(finding) and pair in required and pairs[pair] == 1 and missing[owner] == 1
+        fixed.append(finding._replace(fix=finding.key) if is_certain else finding)
+    return fixed
 
 
 def _without_shadows(findings: Sequence[Finding]) -> list[Finding]:

@@ -188,12 +188,12 @@ def _entry(entry: Entry, shared: set[str]) -> list[str]:
     if "x-formula" in schema:
         blocks.append(f"```text\n{_lines(schema['x-formula'])}\n```")
     blocks.append("\n".join(f"- [{paper['title']}]({paper['url']})" for paper in schema.get("x-papers", [])))
-    blocks.append("\n".join(_facts(schema)))
+    blocks.append("\n".join(facts(schema)))
     blocks.append(table(own) if own else "")
     return [*blocks, *map(_example, schema.get("examples", []))]
 
 
-def _facts(schema: JsonObject) -> Iterator[str]:
+def facts(schema: JsonObject) -> Iterator[str]:
     for name, loss in schema.get("x-losses", {}).items():
         weight = f"`loss_weight` x `{loss['weight']}`" if loss.get("weight") else "`loss_weight`"
         yield f"- Loss `{name}`: weight {weight}, optimizer group `{loss['group']}`."

@@ -37,6 +37,13 @@ def named_patterns(patterns: Iterable[Block]) -> Iterator[tuple[str, Block]]:
             yield block["pattern"] if count == 1 else f"{block['pattern']}_{count}", block
 
 
+def loss_weight(pattern: Block, loss: JsonObject) -> float:
+    """Return the weight of one of the losses that :func:`losses_of` gives, without its schedule."""
+    own = loss["weight"]
+    weight: float = pattern["loss_weight"] * (pattern[own] if own not in (None, "loss_weight") else 1)
+    return weight
+
+
 def loss_names(name: str, pattern: Block) -> dict[str, str]:
     """Return what the losses of a pattern are called in the log, by the names that the pattern gives them.
 

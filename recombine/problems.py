@@ -62,6 +62,7 @@ class Problem:
         line: Line of the place, from 1; 0 where there is none.
         column: Column of the place, from 1; 0 where there is none.
         is_warning: Whether the file may run all the same.
+        fix: The word to write in place of the one that stands there, where it is certain; else an empty string.
     """
 
     code: str
@@ -72,6 +73,7 @@ class Problem:
     line: int = 0
     column: int = 0
     is_warning: bool = False
+    fix: str = ""
 
     def __str__(self) -> str:
         """Return ``file:line:column: error RC101 at /pointer: what. Remedy.``, safe to show on a terminal."""
@@ -92,6 +94,7 @@ class Finding(NamedTuple):
         pointer: JSON pointer into the spelt-out method.
         is_warning: Whether the file may run all the same.
         key: The key that is missing, or the key that was probably meant by an unknown one; else an empty string.
+        fix: The word to write in place of the key or the value at the pointer, where it is certain.
     """
 
     code: str
@@ -100,6 +103,7 @@ class Finding(NamedTuple):
     pointer: str
     is_warning: bool = False
     key: str = ""
+    fix: str = ""
 
 
 class InvalidMethodError(RecombineError):

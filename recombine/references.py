@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from recombine.complete import blocks, placed_blocks
 from recombine.mirror_checks import mirrored_names
+from recombine.misspelt import certain_name
 from recombine.pointers import escaped, parts
 from recombine.problems import Finding, suggestion
 from recombine.signatures import nested_blocks
@@ -34,7 +35,9 @@ def _check(kind: str, visit: Visit, method: JsonObject) -> Iterator[Finding]:
     for known, where in _known(kind, visit, method):
         if visit.value not in known:
             message = f'there is no {_WORDS[kind]} called "{visit.value}"{where}'
-            yield Finding("RC301", message, suggestion(visit.value, known) or "None is declared.", visit.pointer)
+            remedy = suggestion(visit.value, known) or "None is declared."
+            fix = certain_name(visit.value, known)
+            yield Finding("RC301", message, remedy, visit.pointer, fix=fix)
 
 
 def _known(kind: str, visit: Visit, method: JsonObject) -> Iterator[tuple[list[str], str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from recombine.complete import blocks
 from recombine.criteria import HELD_OUT, PATIENCE, RATE, VALIDATION_LOSS, VALIDATION_PREFIX
+from recombine.misspelt import certain
 from recombine.optim import LOSS, METRICS, PLATEAU
 from recombine.pattern_losses import loss_names, named_patterns
 from recombine.problems import Finding, suggestion
@@ -68,7 +69,8 @@ def _validation_metrics(phase: JsonObject) -> list[str]:
 
 def _validation_findings(phase: JsonObject, metric: str, known: list[str], place: str) -> Iterator[Finding]:
     if metric not in known:
-        yield Finding("RC105", f'"{metric}" is none of the words allowed here', suggestion(metric, known), place)
+        message = f'"{metric}" is none of the words allowed here'
+        yield Finding("RC105", message, suggestion(metric, known), place, fix=certain(metric, known))
     elif phase.get("validation") is None:
         message = "a loss on held-out samples is watched, and this phase holds none out"
         yield Finding("RC406", message, 'Add "validation".', place)

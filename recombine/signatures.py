@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from recombine.factory import KEYS_OF_OURS, KINDS, FactoryError, arguments_of, resolve
+from recombine.misspelt import certain
 from recombine.pointers import escaped
 from recombine.problems import nearest, suggestion
 
@@ -161,7 +162,9 @@ def _unknown_arguments(call: Call, own: list[Parameter], named: Mapping[str, Any
         elif key not in known and (not takes_any or key.startswith("_")):
             meant = nearest(key, [name for name in [*known, *call.ours] if name not in named])
             remedy = suggestion(key, [meant] if meant else known) or "It takes no arguments."
-            yield FactoryError("RC202", f'{call.name} takes no argument "{key}"', remedy, place, meant)
+            error = FactoryError("RC202", f'{call.name} takes no argument "{key}"', remedy, place, meant)
+            error.fix = certain(key, [name for name in [*known, *call.ours] if name not in named])
+            yield error
 
 
 def _takes(parameters: tuple[Parameter, ...] | None, key: str) -> bool:

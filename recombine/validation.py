@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from recombine import schemas
+from recombine.misspelt import certain
 from recombine.pointers import escaped, parts
 from recombine.problems import Finding, listing, nearest, suggestion
 from recombine.subschemas import Subschema, expand, items, properties, root_schema
@@ -31,7 +32,8 @@ def _findings_of(error: ValidationError, value: Any, root: Subschema) -> Iterato
     elif keyword == "required":
         yield from _missing_keys(error, pointer)
     else:
-        yield Finding(*_DESCRIPTIONS.get(keyword, _plainly)(error), pointer)
+        fix = _word_meant(error) if keyword == "enum" else ""
+        yield Finding(*_DESCRIPTIONS.get(keyword, _plainly)(error), pointer, fix=fix)
 
 
 def _unknown_keys(instance: dict[str, Any], found: list[Subschema], pointer: str) -> Iterator[Finding]:
@@ -42,7 +44,13 @@ def _unknown_keys(instance: dict[str, Any], found: list[Subschema], pointer: str
             meant = nearest(key, absent) or nearest(key, known)
             remedy = suggestion(key, [meant] if meant else known)
             message = f'"{key}" is not a key that is known here'
-            yield Finding("RC101", message, remedy, f"{pointer}/{escaped(key)}", key=meant)
+            place = f"{pointer}/{escaped(key)}"
+            yield Finding("RC101", message, remedy, place, key=meant, fix=_if_same(certain(key, absent), meant))
+
+
+def _if_same(word: str, suggested: str) -> str:
+    """Return the word that would be written, unless another one is suggested."""
+    return word if word == suggested else ""
 
 
 def _missing_keys(error: ValidationError, pointer: str) -> Iterator[Finding]:
@@ -87,6 +95,13 @@ def _enum(error: ValidationError) -> tuple[str, str, str]:
     if not isinstance(error.instance, str):
         return "RC103", f"one of {listing(words)} is expected here, not {shown(error.instance)}", ""
     return "RC105", f'"{error.instance}" is none of the words allowed here', suggestion(error.instance, words)
+
+
+def _word_meant(error: ValidationError) -> str:
+    """Return the allowed word that a wrong one stands for beyond doubt."""
+    words = [word for word in _bound_of(error) if isinstance(word, str)]
+    found = error.instance if isinstance(error.instance, str) else ""
+    return _if_same(certain(found, words), nearest(found, words))
 
 
 def _const(error: ValidationError) -> tuple[str, str, str]:
