@@ -53,7 +53,9 @@ def _entry(entry: Entry) -> Iterator[str]:
     yield "\n".join(["Papers:", *(f"{_INDENT}{paper['title']}\n{_INDENT}{paper['url']}" for paper in _papers(schema))])
     yield "\n".join(fact.removeprefix("- ").replace("`", "") for fact in markdown.facts(schema))
     yield "Options:\n" + "\n".join(_options(entry))
-    yield "\n".join(["Example:", *(textwrap.indent(markdown.indented(block), _INDENT) for block in _examples(schema)[:1])])
+    yield "\n".join(
+        ["Example:", *(textwrap.indent(markdown.indented(block), _INDENT) for block in _examples(schema)[:1])]
+    )
 
 
 def _options(entry: Entry) -> Iterator[str]:

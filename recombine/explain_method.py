@@ -44,7 +44,8 @@ def _phase(phase: PhaseConfig, config: MethodConfig) -> Iterator[str]:
     for optimizer in phase.optimizers:
         yield f"  {_optimizer(optimizer)}"
     yield from _turns_and_rates(phase)
-    yield f"  Ends as soon as {' or '.join(_criterion(key, bound, phase) for key, bound in phase.exit_criteria.items())}."
+    ends = [_criterion(key, bound, phase) for key, bound in phase.exit_criteria.items()]
+    yield f"  Ends as soon as {' or '.join(ends)}."
 
 
 def _schedule(block: Mapping[str, Any]) -> str:
@@ -88,7 +89,7 @@ def _optimizer(optimizer: OptimizerConfig) -> str:
 
 def _turns_and_rates(phase: PhaseConfig) -> Iterator[str]:
     turns = [
-        f"{' and '.join(part.active_optimizer_names) or 'none'} for {part.num_iterations} iterations"
+        f"{' and '.join(part.active_optimizer_names) or 'none'} for {_count(part.num_iterations, 'iteration')}"
         for part in phase.optimizer_cycle
     ]
     if turns:
@@ -102,23 +103,31 @@ def _turns_and_rates(phase: PhaseConfig) -> Iterator[str]:
 
 def _criterion(key: str, bound: Any, phase: PhaseConfig) -> str:
     """Return what must hold for a phase to end."""
-    if key in ("iterations", "epochs"):
-        return f"{bound} {key} are done"
+    if key.startswith(_SCORE):
+        return _score(key, bound)
     if key == "learning_rate_le":
         named = isinstance(bound, Mapping)
-        return f"the learning rate{' of ' + bound['optimizer_name'] if named else ''} is at most " + _shown(
-            bound["value"] if named else bound
-        )
+        whose = f" of {bound['optimizer_name']}" if named else ""
+        return f"the learning rate{whose} is at most {_shown(bound['value'] if named else bound)}"
     if key == "patience" and phase.validation is not None:
-        return f"{phase.validation['metric']} was lowest {bound} iterations ago"
+        return f"{phase.validation['metric']} was lowest {_count(bound, 'iteration')} ago"
     if key == "validation_lt":
         return f"{bound['metric']} is less than {_shown(bound['value'])}"
+    return f"{_count(bound, key.removesuffix('s'))} {'is' if bound == 1 else 'are'} done"
+
+
+def _score(key: str, bound: Any) -> str:
+    """Return what must hold of an evaluation for a phase to end."""
     if key == _REASSIGNED:
         return f"less than {_shown(bound)} of the samples change cluster between evaluations"
     score = key.removeprefix(_SCORE)[:3].upper()
     if key.endswith(_AFTER):
         return f"{score} is less than {_shown(bound['value'])} from iteration {bound['iterations']} on"
     return f"{score} is greater than {_shown(bound)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _assignment(config: MethodConfig) -> Iterator[str]:
@@ -140,7 +149,7 @@ def _recalculated(config: MethodConfig) -> str:
 
 def _interval(interval: Any) -> str:
     count, unit = (interval["epochs"], "epoch") if isinstance(interval, Mapping) else (interval, "iteration")
-    return f"every {unit}" if count == 1 else f"every {count} {unit}s"
+    return f"every {unit if count == 1 else _count(count, unit)}"
 
 
 def _listed(names: list[str]) -> str:

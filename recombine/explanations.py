@@ -32,8 +32,8 @@ EXPLANATIONS = {
         "",
         "recombine run configurations/quickstart/digit.json",
         "recombine run configurations/quickstart/digits.json",
-        "Check the path and its permissions; save the file as UTF-8. Paths are relative to the current folder, and then "
-        "to that of main.py; paths within a method file are relative to the file.",
+        "Check the path and its permissions; save the file as UTF-8. Paths are relative to the current folder, and "
+        "then to that of main.py; paths within a method file are relative to the file.",
     ),
     "RC002": Explanation(
         "The text breaks the rules of JSON, so that nothing else can be checked. JSON has no comments, no comma after "
@@ -56,7 +56,7 @@ EXPLANATIONS = {
         '{"iteration": 1000}',
         '{"iterations": 1000}',
         "Take the key that the message proposes. docs/configuration.md has all keys; `recombine explain` with the name "
-        "of a pattern or strategy has theirs. Notes for readers go under \"description\".",
+        'of a pattern or strategy has theirs. Notes for readers go under "description".',
     ),
     "RC102": Explanation(
         "The object lacks a key that has no default.",
@@ -114,7 +114,7 @@ EXPLANATIONS = {
         _LAYER,
         '{"type": "Linear", "in_features": 3}',
         '{"type": "Linear", "in_features": 3, "out_features": 64}',
-        "Add the argument beside \"type\".",
+        'Add the argument beside "type".',
     ),
     "RC204": Explanation(
         "The class or function takes these arguments, but not with these values; the message has its own words.",
@@ -142,21 +142,21 @@ EXPLANATIONS = {
         _CRITERIA,
         '{"learning_rate_le": 1e-6}',
         '{"iterations": 1000}',
-        "Add \"iterations\" or \"epochs\": the phase ends with the first criterion that holds.",
+        'Add "iterations" or "epochs": the phase ends with the first criterion that holds.',
     ),
     "RC402": Explanation(
         "The optimizer has no mapping and no centroids to train, or there is no loss in its group.",
         _OPTIMIZER,
         '{"type": "Adam", "lr": 0.001}',
         '{"type": "Adam", "lr": 0.001, "trained_mapping_names": ["encoder", "decoder"]}',
-        "Name mappings in \"trained_mapping_names\", and let \"group_name\" be the group of the losses to minimise.",
+        'Name mappings in "trained_mapping_names", and let "group_name" be the group of the losses to minimise.',
     ),
     "RC403": Explanation(
         "The loss of a pattern belongs to a group in which no optimizer works: it would be computed for nothing.",
         _OPTIMIZER,
         '{"type": "Adam", "lr": 0.001, "trained_mapping_names": ["encoder", "decoder"], "group_name": "autoencoder"}',
         '{"type": "Adam", "lr": 0.001, "trained_mapping_names": ["encoder", "decoder"]}',
-        "Give the optimizer's \"group_name\" and the pattern's \"loss_optimizer_group_name\" the same name, or neither.",
+        'Give the optimizer\'s "group_name" and the pattern\'s "loss_optimizer_group_name" the same name, or neither.',
     ),
     "RC404": Explanation(
         "The strategy, a pattern or a mapping needs something that the method lacks: a classifier, centroids, sets.",
@@ -170,14 +170,14 @@ EXPLANATIONS = {
         "/datasets/0/batch_size",
         "1",
         "128",
-        "Write a larger \"batch_size\", at least the number in the message.",
+        'Write a larger "batch_size", at least the number in the message.',
     ),
     "RC406": Explanation(
         "A scheduler or a criterion watches a score or a loss on held-out samples that the phase never computes.",
         _SCHEDULERS,
         '[{"type": "ReduceLROnPlateau", "optimizer_name": "Adam_0", "metric": "acc"}]',
         '[{"type": "ReduceLROnPlateau", "optimizer_name": "Adam_0", "metric": "loss"}]',
-        "Add \"performance_evaluation_interval\" for scores, \"validation\" for losses on held-out samples, or watch "
+        'Add "performance_evaluation_interval" for scores, "validation" for losses on held-out samples, or watch '
         "the loss.",
     ),
     "RC407": Explanation(
@@ -193,14 +193,14 @@ EXPLANATIONS = {
         '[{"type": "Flatten"}, {"type": "Softshrink"}, {"type": "Linear", "in_features": 64, "out_features": 3}, '
         '{"type": "Bilinear", "in1_features": 3, "in2_features": 3, "out_features": 3}]',
         '[{"type": "Flatten"}, {"type": "Linear", "in_features": 64, "out_features": 3}]',
-        "Use another layer in the encoder, or write the decoder's \"layers\" yourself in place of \"mirror_of\".",
+        'Use another layer in the encoder, or write the decoder\'s "layers" yourself in place of "mirror_of".',
     ),
     "RC501": Explanation(
         "The dataset is not at its root, is incomplete, or its class refuses to open it.",
         _DATASET,
         '{"dataset": "MNIST", "root": "no/such/folder", "batch_size": 256, "num_clusters": 10}',
         '{"dataset": "MNIST", "root": "data", "download": true, "batch_size": 256, "num_clusters": 10}',
-        f"Check \"root\", say where datasets are by --data-root, or give \"download\". {_BY_DATA}",
+        f'Check "root", say where datasets are by --data-root, or give "download". {_BY_DATA}',
     ),
     "RC502": Explanation(
         "The dataset is there, but has too few samples, other shapes or no such range for its settings.",
@@ -221,14 +221,15 @@ EXPLANATIONS = {
         "/phases/0/load_mapping_parameters",
         '[{"mapping_name": "decoder", "path_to_file": "saved/encoder.pt"}]',
         '[{"mapping_name": "encoder", "path_to_file": "saved/encoder.pt"}]',
-        "Load what \"save_mapping_parameters\" wrote for the same layers. `recombine run` finds it before it trains.",
+        'Load what "save_mapping_parameters" wrote for the same layers. `recombine run` finds it before it trains.',
     ),
     "RC505": Explanation(
         "The file would write outside its own folder and that of the run, which a file from elsewhere must not.",
         "/phases/0/save_mapping_parameters",
         '[{"mapping_name": "encoder", "path_to_file_or_dir": "/tmp/saved/", "saving_interval": 100, '
         '"keep_old_files": true}]',
-        '[{"mapping_name": "encoder", "path_to_file_or_dir": "saved/", "saving_interval": 100, "keep_old_files": true}]',
+        '[{"mapping_name": "encoder", "path_to_file_or_dir": "saved/", "saving_interval": 100, '
+        '"keep_old_files": true}]',
         "Write a path below the file's folder, or allow the folder by --allow-write.",
     ),
     "RC506": Explanation(
@@ -236,14 +237,14 @@ EXPLANATIONS = {
         _DATASET,
         '{"dataset": "Digits", "batch_size": 128, "num_clusters": 10}',
         '{"dataset": "Digits", "batch_size": 128, "num_clusters": 10, "shuffle": true}',
-        f"Set \"shuffle\" to true, or \"drop_last\" to false. {_BY_DATA}",
+        f'Set "shuffle" to true, or "drop_last" to false. {_BY_DATA}',
     ),
     "RC507": Explanation(
         "The device does not exist here, or torch was installed without support for it.",
         "/device",
         '"cuda:9"',
         '"cuda_if_available"',
-        "Write \"cpu\" or \"cuda_if_available\", or give --device.",
+        'Write "cpu" or "cuda_if_available", or give --device.',
     ),
     "RC508": Explanation(
         "The parameters of the networks alone are more than the memory holds.",

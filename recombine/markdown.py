@@ -194,6 +194,7 @@ def _entry(entry: Entry, shared: set[str]) -> list[str]:
 
 
 def facts(schema: JsonObject) -> Iterator[str]:
+    """Yield what a pattern makes and needs, as items of a list."""
     for name, loss in schema.get("x-losses", {}).items():
         weight = f"`loss_weight` x `{loss['weight']}`" if loss.get("weight") else "`loss_weight`"
         yield f"- Loss `{name}`: weight {weight}, optimizer group `{loss['group']}`."

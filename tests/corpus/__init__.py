@@ -1,0 +1,1 @@
+"""Broken method files, each with one mistake."""
