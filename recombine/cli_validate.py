@@ -1,6 +1,5 @@
 """The commands that say what is wrong with method files, and what they mean."""
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,18 +105,21 @@ def explain(**options: Any) -> None:
 
 
 def _explain(options: dict[str, Any]) -> int:
+    from recombine.batch import find_files, program_folder
     from recombine.errors import UsageError
     from recombine.explain import explained, words
+    from recombine.problems import nearest
 
     word: str = options["word"]
     text = explained(word)
     if text is not None:
         click.echo(text)
         return 0
-    if Path(word).is_file():
-        return _explain_file(Path(word))
-    near = difflib.get_close_matches(word.lower(), words(), n=1)
-    remedy = f'Did you mean "{near[0]}"?' if near else '"recombine list patterns" shows patterns, for example.'
+    files = [file for file in find_files([Path(word)], program_folder()) if isinstance(file, Path)]
+    if files:
+        return max([_explain_file(file) for file in files])
+    near = nearest(word, words())
+    remedy = f'Did you mean "{near}"?' if near else '"recombine list patterns" shows patterns, for example.'
     raise UsageError(f'"{word}" is no code, pattern, strategy or file. {remedy}')
 
 

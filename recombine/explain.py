@@ -16,10 +16,10 @@ _SHARED = {"design_patterns": "common.json#/$defs/pattern", "assignment_strategi
 
 
 def words() -> list[str]:
-    """Return everything that can be explained: codes in small letters, identifiers, and their long names."""
+    """Return everything that can be explained: codes, identifiers, and their long names."""
     entries = _entries()
     aliases = [alias for entry in entries.values() for alias in entry.aliases]
-    return [*(code.lower() for code in CODES), *entries, *aliases]
+    return [*CODES, *entries, *aliases]
 
 
 def explained(word: str) -> str | None:

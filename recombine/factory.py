@@ -199,7 +199,7 @@ def unknown_name(name: str, known: Collection[str], title: str, plural: str) -> 
         message, near = f'"{name}" is not the plain name of a {title}', last if last in known else ""
     remedy = f'Did you mean "{near}"?' if near else f'"recombine list {plural}" shows what there is.'
     error = FactoryError("RC201", message, remedy)
-    error.fix = certain(name, known) if near else ""
+    error.fix = near if near in (last, certain(name, known)) else ""
     return error
 
 

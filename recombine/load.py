@@ -18,7 +18,7 @@ from recombine.jsonfile import Document
 from recombine.mirror_checks import mirror_findings, output_findings
 from recombine.normalize import Doubled, Normalizer
 from recombine.overrides import Override, apply
-from recombine.pointers import escaped, is_within
+from recombine.pointers import escaped, is_within, parts
 from recombine.problems import Finding, InvalidMethodError, Problem, has_errors, printable
 from recombine.references import reference_findings
 from recombine.subschemas import root_schema
@@ -129,10 +129,10 @@ def _load(document: Document | None, problems: list[Problem], source: str, overr
         findings += nothing
         if not nothing:
             changed[pointer] = override
-    value = spelling_out.normalize(value, [root_schema()])
+    written, value = value, spelling_out.normalize(value, [root_schema()])
     findings += [_double(doubled) for doubled in as_written.doubled + spelling_out.doubled]
     architectures = ArchitectureFiles(document.folder)
-    findings += _check(value, architectures)
+    findings += _check(value, written, architectures)
     locator = Locator(document, as_written, changed)
     found = Loaded(source, None, (*problems, *architectures.problems), locator).with_findings(findings)
     return found if has_errors(found.problems) else replace(found, config=method_config(value, document.folder))
@@ -143,7 +143,7 @@ def _double(doubled: Doubled) -> Finding:
     return Finding("RC106", message, "Remove one of them.", doubled.pointer)
 
 
-def _check(value: Any, architectures: ArchitectureFiles) -> list[Finding]:
+def _check(value: Any, written: Any, architectures: ArchitectureFiles) -> list[Finding]:
     """Return all findings of a normalized method; deeper checks look at what shallower ones left sense in."""
     findings = schema_findings(value)
     if not isinstance(value, dict):
@@ -155,15 +155,18 @@ def _check(value: Any, architectures: ArchitectureFiles) -> list[Finding]:
     findings += reference_findings(value)
     findings += mirror_findings(value)
     spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if f.code not in _SPOILS_NOTHING or _is_misspelt(f)]
-    return _without_shadows(_with_fixes(findings)) + semantic_findings(value, spoilt)
+    return _without_shadows(_with_fixes(findings, written)) + semantic_findings(value, spoilt)
 
 
 def _is_misspelt(finding: Finding) -> bool:
     return finding.code in _UNKNOWN_KEY and finding.key != ""
 
 
-def _with_fixes(findings: Sequence[Finding]) -> list[Finding]:
-    """Let an unknown key be certain to mean a required one that is missing, where no other pair is like them."""
+def _with_fixes(findings: Sequence[Finding], written: Any) -> list[Finding]:
+    """Return findings with the words that are certain: not for keys that stand there already.
+
+    An unknown key certainly means a required one that is missing, where no other pair is like them.
+    """
     missing = Counter(f.pointer for f in findings if f.code in _MISSING_KEY)
     pairs = Counter((f.pointer.rpartition("/")[0], f.key) for f in findings if _is_misspelt(f))
     required = {(f.pointer, f.key) for f in findings if f.code in _MISSING_KEY}
@@ -172,8 +175,20 @@ def _with_fixes(findings: Sequence[Finding]) -> list[Finding]:
         owner = finding.pointer.rpartition("/")[0]
         pair = (owner, finding.key)
         is_certain = _is_misspelt(finding) and pair in required and pairs[pair] == 1 and missing[owner] == 1
-        fixed.append(finding._replace(fix=finding.key) if is_certain else finding)
+        fix = finding.key if is_certain else finding.fix
+        is_there = finding.code in _UNKNOWN_KEY and _holds(written, owner, fix)
+        fixed.append(finding._replace(fix="" if is_there else fix))
     return fixed
+
+
+def _holds(written: Any, pointer: str, key: str) -> bool:
+    """Tell whether an object of the method as it was written has a key."""
+    for part in parts(pointer):
+        if isinstance(written, list):
+            written = dict(enumerate(written)).get(int(part))
+        else:
+            written = written.get(part) if isinstance(written, dict) else None
+    return isinstance(written, dict) and key in written
 
 
 def _without_shadows(findings: Sequence[Finding]) -> list[Finding]:

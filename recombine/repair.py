@@ -58,7 +58,8 @@ class Repair:
         """Return what changes, as a unified diff; empty where nothing does."""
         name = str(self.path)
         old, new = _lines(self.before), _lines(self.after)
-        return printable("\n".join(difflib.unified_diff(old, new, name, f"{name} (repaired)", lineterm="")))
+        lines = difflib.unified_diff(old, new, name, f"{name} (repaired)", lineterm="")
+        return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
 
     def write(self) -> None:
         """Put the repaired text in the place of the file, whole or not at all.
@@ -106,11 +107,12 @@ def edits(problems: Sequence[Problem], text: str, file: str) -> dict[Problem, Ed
     if document is None:
         return {}
     spoilt = {flaw.pointer for flaw in flaws}
-    rivals = Counter((_owner(p), p.fix) for p in dict.fromkeys(problems) if p.fix and _is_of_key(p))
+    own = [problem for problem in dict.fromkeys(problems) if problem.fix and problem.file == file]
+    rivals = Counter((_owner(problem), problem.fix) for problem in own if _is_of_key(problem))
     lines, found = text.split("\n"), {}
-    for problem in problems:
+    for problem in own:
         is_alone = not _is_of_key(problem) or rivals[(_owner(problem), problem.fix)] == 1
-        if problem.fix and problem.file == file and problem.pointer not in spoilt and is_alone:
+        if problem.pointer not in spoilt and is_alone:
             edit = _edit(problem, lines)
             found |= {problem: edit} if edit is not None else {}
     places = Counter((edit.line, edit.column) for edit in set(found.values()))

@@ -163,7 +163,9 @@ def _unknown_arguments(call: Call, own: list[Parameter], named: Mapping[str, Any
             meant = nearest(key, [name for name in [*known, *call.ours] if name not in named])
             remedy = suggestion(key, [meant] if meant else known) or "It takes no arguments."
             error = FactoryError("RC202", f'{call.name} takes no argument "{key}"', remedy, place, meant)
-            error.fix = certain(key, [name for name in [*known, *call.ours] if name not in named])
+            error.fix = (
+                meant if meant == certain(key, [name for name in [*known, *call.ours] if name not in named]) else ""
+            )
             yield error
 
 

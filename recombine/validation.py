@@ -41,16 +41,12 @@ def _unknown_keys(instance: dict[str, Any], found: list[Subschema], pointer: str
     absent = [name for name in known if name not in instance]
     for key in instance:
         if key not in known:
-            meant = nearest(key, absent) or nearest(key, known)
+            certainly = certain(key, known)
+            meant = certainly or nearest(key, absent) or nearest(key, known)
             remedy = suggestion(key, [meant] if meant else known)
             message = f'"{key}" is not a key that is known here'
             place = f"{pointer}/{escaped(key)}"
-            yield Finding("RC101", message, remedy, place, key=meant, fix=_if_same(certain(key, absent), meant))
-
-
-def _if_same(word: str, suggested: str) -> str:
-    """Return the word that would be written, unless another one is suggested."""
-    return word if word == suggested else ""
+            yield Finding("RC101", message, remedy, place, key=meant, fix=certainly)
 
 
 def _missing_keys(error: ValidationError, pointer: str) -> Iterator[Finding]:
@@ -101,7 +97,8 @@ def _word_meant(error: ValidationError) -> str:
     """Return the allowed word that a wrong one stands for beyond doubt."""
     words = [word for word in _bound_of(error) if isinstance(word, str)]
     found = error.instance if isinstance(error.instance, str) else ""
-    return _if_same(certain(found, words), nearest(found, words))
+    word = certain(found, words)
+    return word if word == nearest(found, words) else ""
 
 
 def _const(error: ValidationError) -> tuple[str, str, str]:

@@ -72,11 +72,10 @@ def test_words_within_a_mended_block_are_mended_too(tmp_path):
 
 
 def test_a_repair_that_brings_other_errors_to_light_is_no_repair(tmp_path):
-    """With the right key, the phase could never end: as many errors as before, and so nothing is written."""
-    criteria = {"performance_evaluation_acc_gtt": 1}
-    changes = {"/phases/0/exit_criteria": criteria, "/phases/0/performance_evaluation_interval": 1}
-    path = written(tmp_path, small(changes))
-    assert load_file(path).problems
+    """With the right key, no optimizer minimises the loss: as many errors as before, and so nothing is written."""
+    path = written(tmp_path, small({f"{PATTERN}/loss_optimizer_group_nam": "autoencoder"}))
+    (problem,) = load_file(path).problems
+    assert problem.fix == "loss_optimizer_group_name"
     assert repaired(path).difference() == ""
 
 
