@@ -83,7 +83,8 @@ def _dispatcher(title: str, description: str, key: str, folder: str) -> str:
 
 
 def _branch(key: str, names: list[str], file: str) -> dict[str, Any]:
-    return {"if": {"properties": {key: {"enum": names}}, "required": [key]}, "then": {"$ref": file}}
+    chosen = {"type": "object", "properties": {key: {"enum": names}}, "required": [key]}
+    return {"if": chosen, "then": {"$ref": file}}
 
 
 def _read(path: Path) -> str | None:

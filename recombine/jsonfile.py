@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recombine.json_syntax import cause_of
 from recombine.pointers import escaped
 from recombine.problems import Finding, Problem, file_problem, printable
 
@@ -21,19 +22,6 @@ _MOST_DIGITS = 400
 _LONGEST_SHOWN = 20
 #: Codes of findings that are about a key, not its value.
 ABOUT_KEYS = ("RC101", "RC106", "RC202")
-_SYNTAX_HINTS = {
-    "Expecting property name enclosed in double quotes": "a key in double quotes is expected here (is there a comma "
-    "before a closing brace, or a comment?)",
-    "Illegal trailing comma before end of object": "there is a comma too many before the closing brace",
-    "Illegal trailing comma before end of array": "there is a comma too many before the closing bracket",
-    "Expecting ',' delimiter": "a comma or a closing bracket is expected here",
-    "Expecting ':' delimiter": "a colon is expected here",
-    "Expecting value": "a value is expected here (is there a comma too many?)",
-    "Extra data": "there is more text after the end of the value",
-    "Unterminated string starting at": "this string has no closing quote",
-    "Invalid control character at": "a line break or a tab stands within a string; write \\n or \\t",
-    "Invalid \\escape": "a backslash in a string must be doubled",
-}
 
 Place = tuple[int, int]
 
@@ -175,8 +163,9 @@ def parse(text: str, name: str, folder: Path) -> tuple[Document | None, list[Pro
     try:
         value = json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
-        hint = _SYNTAX_HINTS.get(error.msg, error.msg[:1].lower() + error.msg[1:])
-        return None, [Problem("RC002", f"the file is not JSON: {hint}", "", "", name, error.lineno, error.colno)]
+        cause = cause_of(error)
+        message, place = f"the file is not JSON: {cause.message}", scanner.place_of(cause.at)
+        return None, [Problem("RC002", message, cause.remedy, "", name, *place)]
     scanner.scan()
     found = [*scanner.flaws, *scanner.doubles]
     problems = [Problem(flaw.code, flaw.message, flaw.remedy, flaw.pointer, name, *flaw.place) for flaw in found]

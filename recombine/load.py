@@ -154,8 +154,14 @@ def _check(value: Any, written: Any, architectures: ArchitectureFiles) -> list[F
     findings += class_findings(value)
     findings += reference_findings(value)
     findings += mirror_findings(value)
-    spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if f.code not in _SPOILS_NOTHING or _is_misspelt(f)]
+    spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if _spoils(f)]
     return _without_shadows(_with_fixes(findings, written)) + semantic_findings(value, spoilt)
+
+
+def _spoils(finding: Finding) -> bool:
+    """Tell whether a mistake leaves its place without a sense; a list of the method that is empty has none."""
+    is_empty = finding.code == "RC104" and len(parts(finding.pointer)) == 1
+    return finding.code not in _SPOILS_NOTHING or _is_misspelt(finding) or is_empty
 
 
 def _is_misspelt(finding: Finding) -> bool:

@@ -49,8 +49,13 @@ def _known(kind: str, visit: Visit, method: JsonObject) -> Iterator[tuple[list[s
     else:
         parent = _phase_of(visit, method) if kind == "optimizer" else method
         found = parent.get(f"{kind}s")
+        # An empty list is a mistake of its own, except that a phase may have no optimizers.
         # Where a block has no name, which the schema does not allow, nobody knows what it would be called.
-        if isinstance(found, list) and len(names(blocks(parent, f"{kind}s"))) == len(found):
+        if (
+            isinstance(found, list)
+            and (found or kind == "optimizer")
+            and len(names(blocks(parent, f"{kind}s"))) == len(found)
+        ):
             yield names(found), ""
 
 

@@ -109,7 +109,8 @@ def edits(problems: Sequence[Problem], text: str, file: str) -> dict[Problem, Ed
     spoilt = {flaw.pointer for flaw in flaws}
     own = [problem for problem in dict.fromkeys(problems) if problem.fix and problem.file == file]
     rivals = Counter((_owner(problem), problem.fix) for problem in own if _is_of_key(problem))
-    lines, found = text.split("\n"), {}
+    lines = text.split("\n")
+    found: dict[Problem, Edit] = {}
     for problem in own:
         is_alone = not _is_of_key(problem) or rivals[(_owner(problem), problem.fix)] == 1
         if problem.pointer not in spoilt and is_alone:

@@ -81,9 +81,7 @@ def test_bad_files_keep_everything_from_running(tmp_path):
     outcomes, said = ran([*sorted(folder.iterdir()), Path("gone.json")], tmp_path)
     assert statuses(outcomes) == [NOT_RUN, "invalid", "invalid", NOT_RUN, NOT_RUN, "invalid"]
     assert said.problems == [
-        f"{folder}/b_broken.json:2:15: error RC002: the file is not JSON: a value is expected here (is there a comma "
-        f"too "
-        "many?).",
+        f"{folder}/b_broken.json:2:15: error RC002: the file is not JSON: a value is expected here, not }}.",
         f'{folder}/c_lacking.json:72:5: error RC102 at /datasets/0: the required key "batch_size" is missing. '
         'Add "batch_size".',
         "gone.json: error RC001: there is no such file or folder.",

@@ -64,8 +64,7 @@ def test_a_batch_as_a_process_without_resume_runs_nothing(tmp_path):
     status, output, errors = python(MAIN, "methods", cwd=tmp_path)
     assert status == 2
     assert errors.splitlines() == [
-        "methods/b_broken.json:2:15: error RC002: the file is not JSON: a value is expected here (is there a comma too "
-        "many?).",
+        "methods/b_broken.json:2:15: error RC002: the file is not JSON: a value is expected here, not }.",
         'methods/c_lacking.json:72:5: error RC102 at /datasets/0: the required key "batch_size" is missing. '
         'Add "batch_size".',
     ]

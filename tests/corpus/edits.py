@@ -5,6 +5,7 @@ The name of a change begins with the code that it is to get. What exactly is sai
 """
 
 from tests.methods import RICH, SMALL
+from tests.set_methods import OF_DIGITS
 
 #: Stands for null: a value of None removes a key.
 NULL = "<null>"
@@ -117,7 +118,6 @@ OF_SMALL = {
     "RC101_of_an_interval": {f"{_F}/performance_evaluation_interval": {"epochs": 1, "iterations": 3}},
     "RC101_of_sampling": {f"{_F}/sampling": {"type": "by_neighborhoods", "neighbours": 3}},
     "RC101_of_a_claim": {"/claims": [{**_CLAIM, "std": 0.1}]},
-    "RC101_of_sets": {f"{_D}/sets": {"num_objects": 20, "size": 3}},
     "RC101_without_text": {"/": 3},
     "RC101_with_a_slash": {"/a~1b": 3},
     # Required keys.
@@ -152,11 +152,11 @@ OF_SMALL = {
         "/mappings/2": _CLASSIFIER,
     },
     "RC102_index_of_an_architecture": {
-        "/mappings/0": {"type": "feature_extractor", "architecture": {"path_to_file": "a"}}
+        "/mappings/0": {"name": "encoder", "type": "feature_extractor", "architecture": {"path_to_file": "a"}}
     },
     "RC102_neighbours_of_features": {f"{_F}/sampling": {"type": "by_neighborhoods", "source": "features"}},
     "RC102_size_of_sets": {f"{_D}/sets": {}},
-    "RC102_interval_without_epochs": {f"{_F}/performance_evaluation_interval": {}},
+    "RC104_interval_without_epochs": {f"{_F}/performance_evaluation_interval": {}},
     # Types.
     "RC103_text_for_a_number": {f"{_D}/batch_size": "20"},
     "RC103_number_for_a_text": {"/name": 3},
@@ -279,7 +279,9 @@ OF_SMALL = {
     "RC203_of_a_scheduler": {_RATES: [{"type": "StepLR", "optimizer_name": "Adam_0"}]},
     "RC203_of_a_dataset": {f"{_D}/dataset": "MNIST"},
     "RC203_of_a_transform": {f"{_D}/transforms": [{"type": "Resize"}]},
-    "RC203_of_a_nested_layer": {f"{_M}/layers/2": {"type": "Sequential", "positional_arguments": [{"type": "Linear"}]}},
+    "RC203_of_a_nested_layer": {
+        f"{_M}/layers/2": {"type": "Sequential", "positional_arguments": [{"type": "Linear", "in_features": 8}]}
+    },
     "RC204_learning_rate": {f"{_O}/lr": -1},
     "RC204_text_as_a_size": {f"{_L}/in_features": "64"},
     "RC204_size": {f"{_L}/in_features": -64},
@@ -287,7 +289,7 @@ OF_SMALL = {
     "RC204_probability": {f"{_M}/layers/2": {"type": "Dropout", "p": 2}},
     "RC204_betas": {f"{_O}/betas": [0.9, 2]},
     "RC204_momentum": {_O: {"type": "SGD", "lr": 0.1, "momentum": -1, "trained_mapping_names": ["encoder", "decoder"]}},
-    "RC204_function": {f"{_M}/layers/2": {"type": "Softmax", "dim": "one"}},
+    "RC204_groups": {f"{_M}/layers/2": {"type": "GroupNorm", "num_groups": 3, "num_channels": 8}},
     # References.
     "RC301_mapping_of_an_optimizer": {f"{_O}/trained_mapping_names": ["encodr", "decoder"]},
     "RC301_mapping_unlike_any": {f"{_P}/encoder_name": "zzz"},
@@ -386,9 +388,6 @@ OF_SMALL = {
     },
     # Sets.
     "RC404_sets_for_centroids": {f"{_D}/sets": {"num_objects": 20}},
-    "RC104_sets_too_small": {f"{_D}/sets": {"num_objects": 3}},
-    "RC104_sizes_back_to_front": {f"{_D}/sets": {"num_objects": [30, 20]}},
-    "RC104_clusters_of_sets": {f"{_D}/sets": {"num_objects": 20, "min_clusters": 5}},
     "RC106_turns_twice": {f"{_D}/sets": {"num_objects": 20, "classes": {"quarter_turns": [1, 1]}}},
     # What other checks could overlook.
     "RC104_claim_of_spread": {"/claims": [{**_CLAIM, "spread": -0.1}]},
@@ -401,7 +400,10 @@ OF_RICH = {
     "RC101_long_key": {"/phases/0/design_patterns/0/autoencoder_loss_weight": 2},
     "RC102_critic": {"/phases/0/design_patterns/1/critic_name": None},
     "RC103_softmax_of_a_classifier": {"/mappings/3/softmax_layer_name": 3},
-    "RC106_rivals_in_one_group": {"/phases/0/design_patterns/1/critic_loss_optimizer_group_name": "autoencoder"},
+    "RC106_rivals_in_one_group": {
+        "/phases/0/design_patterns/1/critic_loss_optimizer_group_name": "autoencoder",
+        "/phases/0/optimizers/1/group_name": "autoencoder",
+    },
     "RC104_temperature": {"/phases/1/design_patterns/0/temperature_parameter": 0},
     "RC105_long_name": {
         "/phases/0/design_patterns/0/pattern": "training_feature_extractor_through_reconstruction_of_sample"
@@ -414,10 +416,22 @@ OF_RICH = {
     "RC301_phase": {"/cluster_assignment_strategy/use_centroids_during_phases": ["finetunin"]},
     "RC403_critic": {"/phases/0/design_patterns/1/critic_loss_optimizer_group_name": "critics"},
     "RC404_extractor_as_a_classifier": {"/phases/1/design_patterns/2/classifier_name": "encoder"},
-    "RC404_pattern_without_centroids": {"/cluster_assignment_strategy/use_centroids_during_phases": ["pretraining"]},
+    "RC404_pattern_without_centroids": {
+        "/cluster_assignment_strategy/use_centroids_during_phases": ["pretraining"],
+        "/phases/1/optimizers/0/optimizes_centroids": False,
+    },
     "RC104_interval_of_saving": {"/phases/0/save_mapping_parameters/0/saving_interval": 0},
     "RC102_target_interval": {"/phases/1/design_patterns/1/target_distribution_recalculation_interval": None},
     "RC106_device_and_its_alias": {"/device": "cpu"},
 }
 
-BASES = {"small": (SMALL, OF_SMALL), "rich": (RICH, OF_RICH)}
+#: Changes of a method that clusters sets.
+OF_SETS = {
+    "RC101_of_sets": {f"{_D}/sets/size": 3},
+    "RC104_sets_too_small": {f"{_D}/sets/num_objects": 2},
+    "RC104_sizes_back_to_front": {f"{_D}/sets/num_objects": [30, 20]},
+    "RC104_clusters_of_sets": {f"{_D}/sets/min_clusters": 4},
+    "RC404_no_sets": {f"{_D}/sets": None},
+}
+
+BASES = {"small": (SMALL, OF_SMALL), "rich": (RICH, OF_RICH), "sets": (OF_DIGITS, OF_SETS)}
