@@ -79,20 +79,21 @@ class Repair:
 def repaired(path: Path) -> Repair | None:
     """Return the repair of a method file, which is not written yet; None where the file cannot be read.
 
-    A round of edits counts only if there are fewer errors after it than before. Mending one word may bring to light
-    others within its block, so that there are several rounds.
+    Mending one word may bring to light others within its block, so that there are several rounds. They count only if
+    there are fewer errors after them than before.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-    repair = Repair(path, text, text, load_text(text, path))
+    best = repair = Repair(path, text, text, load_text(text, path))
     for _ in range(_MOST_ROUNDS):
-        better = _round(repair)
-        if better is None:
+        further = _round(repair)
+        if further is None:
             break
-        repair = better
-    return repair
+        repair = further
+        best = min(best, repair, key=_num_errors)
+    return best
 
 
 def edits(problems: Sequence[Problem], text: str, file: str) -> dict[Problem, Edit]:
@@ -121,21 +122,17 @@ def edits(problems: Sequence[Problem], text: str, file: str) -> dict[Problem, Ed
 
 
 def _round(repair: Repair) -> Repair | None:
-    """Return the repair with the next edits: all at once, or else those that help by themselves; None for no better."""
+    """Return the repair with the next edits: all at once, or one that helps by itself; None where there are none."""
     wanted = sorted(set(edits(repair.loaded.problems, repair.after, printable(str(repair.path))).values()))
-    found = _with(repair, wanted)
-    if found is not None or len(wanted) < 2:  # noqa: PLR2004  (one alone has just been tried)
-        return found
-    return next((one for edit in wanted if (one := _with(repair, [edit])) is not None), None)
-
-
-def _with(repair: Repair, chosen: Sequence[Edit]) -> Repair | None:
-    if not chosen:
+    if not wanted:
         return None
+    everything, *alone = [_with(repair, chosen) for chosen in (wanted, *([edit] for edit in wanted))]
+    return min(everything, *alone, key=_num_errors)
+
+
+def _with(repair: Repair, chosen: Sequence[Edit]) -> Repair:
     text = _applied(repair.after, chosen)
-    loaded = load_text(text, repair.path)
-    is_better = _num_errors(loaded) < _num_errors(repair.loaded)
-    return Repair(repair.path, repair.before, text, loaded) if is_better else None
+    return Repair(repair.path, repair.before, text, load_text(text, repair.path))
 
 
 def _applied(text: str, chosen: Sequence[Edit]) -> str:
@@ -167,8 +164,8 @@ def _owner(problem: Problem) -> str:
     return problem.pointer.rpartition("/")[0]
 
 
-def _num_errors(loaded: Loaded) -> int:
-    return sum(not problem.is_warning for problem in loaded.problems)
+def _num_errors(repair: Repair) -> int:
+    return sum(not problem.is_warning for problem in repair.loaded.problems)
 
 
 def _lines(text: str) -> list[str]:
