@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recombine import cli_plot, cli_reproduce, cli_results, cli_validate
+from recombine import cli_plan, cli_plot, cli_reproduce, cli_results, cli_validate
 from recombine.console import guarded, report, show_table
 
 
@@ -149,5 +149,6 @@ main.add_command(cli_validate.explain)
 main.add_command(cli_results.results)
 main.add_command(cli_results.compare)
 main.add_command(cli_reproduce.reproduce)
+main.add_command(cli_plan.plan)
 main.add_command(cli_plot.plot)
 main.add_command(cli_reproduce.status)

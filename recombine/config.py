@@ -4,7 +4,7 @@ The fields of these classes are the properties of the schema, where the defaults
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -157,6 +157,15 @@ class MethodConfig:
     def phases_of(self, dataset: DatasetConfig) -> tuple[PhaseConfig, ...]:
         """Return the phases that run on a dataset, in order."""
         return tuple(phase for phase in self.phases if dataset.phases is None or phase.name in dataset.phases)
+
+    def without_files(self) -> "MethodConfig":
+        """Return the method without files of parameters and centroids to load, which an earlier run may be to leave."""
+        phases = tuple(replace(phase, load_mapping_parameters=()) for phase in self.phases)
+        centroids = self.centroids
+        if centroids is not None and centroids.centroid_file_path is not None:
+            noise = "random_uniform_noise"
+            centroids = replace(centroids, centroid_file_path=None, centroid_initialization_strategy=noise)
+        return replace(self, phases=phases, centroids=centroids)
 
 
 Config = TypeVar("Config")

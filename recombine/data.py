@@ -47,6 +47,7 @@ class Data:
         held_out: Positions of the samples that no training batch holds, in random order, ``(H,)``, int64, on the CPU.
         neighbors: The neighbours of each sample ``(N, k)``, int64, on the CPU, where batches are made by neighbourhoods
             and these were found.
+        sources: What is kept of all samples, on the device or in memory, by the view's name.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Data:
         self._samples = samples
         self._check_size()
         self._fits: dict[str, bool] = {}
-        self._sources: dict[str, Tensor] = {}
+        self.sources: dict[str, Tensor] = {}
         self.held_out = torch.empty(0, dtype=torch.int64)
         self.neighbors: Tensor | None = None
         self._neighbors_per_seed = 0
@@ -348,9 +349,9 @@ class Data:
         """Return the raw samples ``index`` where the view works: on the device, or on the CPU for torchvision."""
         if self._samples.is_ragged or view.fallback_reason is not None:
             return self._samples.take(index.cpu())
-        if _RAW not in self._sources:
-            self._sources[_RAW] = _near(self._samples.tensor(), self.device)
-        raw = self._sources[_RAW]
+        if _RAW not in self.sources:
+            self.sources[_RAW] = _near(self._samples.tensor(), self.device)
+        raw = self.sources[_RAW]
         return raw.index_select(0, index.to(raw.device)).to(self.device)
 
     def _is_prepared(self, view: View) -> bool:
@@ -365,9 +366,9 @@ class Data:
 
     def _prepared(self, view: View, index: Tensor) -> Tensor:
         """Return the deterministic part of a view ``(B, ...)`` from what is computed once for all samples."""
-        if view.name not in self._sources:
-            self._sources[view.name] = self._prepared_whole(view)
-        return self._sources[view.name].index_select(0, index)
+        if view.name not in self.sources:
+            self.sources[view.name] = self._prepared_whole(view)
+        return self.sources[view.name].index_select(0, index)
 
     def _prepared_whole(self, view: View) -> Tensor:
         """Return the deterministic part of a view of all samples, ``(N, ...)``, on the device."""

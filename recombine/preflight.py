@@ -72,15 +72,15 @@ class Preflight:
         with global_generator(self.config.seed, "preflight"):
             for dataset in self.config.datasets:
                 found = list(self._open(dataset))
-                found += self._view_findings(dataset) if _only_warnings(found) else ()
+                found += self.view_findings(dataset) if _only_warnings(found) else ()
                 if _only_warnings(found):
-                    method, more = self._rehearse(dataset, method)
+                    method, more = self.rehearse(dataset, method)
                     found += more
                 findings += found
         return findings
 
     def _open(self, dataset: DatasetConfig) -> Iterator[Finding]:
-        place = _place(self.config, "datasets", dataset.name)
+        place = place_of(self.config, "datasets", dataset.name)
         first, last = dataset.index_of_first_sample_to_use, dataset.index_of_last_sample_to_use
         asked = (dataset.dataset, sorted(dataset.arguments.items()), first, last)
         key = repr((asked, self.config.folder, self.data_root))
@@ -102,15 +102,15 @@ class Preflight:
         yield from tail_findings(dataset, {_num_trained(phase, len(samples)) for phase in phases}, place)
         for phase in phases:
             yield from _split_findings(self.config, phase, dataset, len(samples))
-            where = _place(self.config, "phases", phase.name)
+            where = place_of(self.config, "phases", phase.name)
             yield from neighbor_findings(phase, dataset, _num_trained(phase, len(samples)), where)
             yield from _rest_findings(phase, dataset, _num_trained(phase, len(samples)), place)
             if samples.labels is None:
                 yield from _label_findings(self.config, phase, dataset)
 
-    def _view_findings(self, dataset: DatasetConfig) -> Iterator[Finding]:
+    def view_findings(self, dataset: DatasetConfig) -> Iterator[Finding]:
         """Yield the views whose transforms cannot work on the samples."""
-        place = _place(self.config, "datasets", dataset.name)
+        place = place_of(self.config, "datasets", dataset.name)
         blocks = [(PLAIN_VIEW, "transforms", dataset.transforms)]
         for i, block in enumerate(dataset.batch_augmentations):
             blocks.append((block["name"], f"batch_augmentations/{i}/transforms", block["transforms"]))
@@ -130,10 +130,10 @@ class Preflight:
                 try:
                     self.places.check(block["path_to_file_or_dir"])
                 except ParameterFileError as error:
-                    place = f"{_place(self.config, 'phases', phase.name)}/{key}/{i}/path_to_file_or_dir"
+                    place = f"{place_of(self.config, 'phases', phase.name)}/{key}/{i}/path_to_file_or_dir"
                     yield Finding("RC505", str(error), "", place)
 
-    def _rehearse(self, dataset: DatasetConfig, method: Method | None) -> tuple[Method | None, list[Finding]]:
+    def rehearse(self, dataset: DatasetConfig, method: Method | None) -> tuple[Method | None, list[Finding]]:
         """Return the method that the dataset leaves behind, and what is wrong with its networks on this dataset."""
         data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
         too_large = list(self._memory_findings())
@@ -165,7 +165,7 @@ class Preflight:
                 message = f'mapping "{config.name}" needs {size / 2**30:.0f} GiB for its parameters alone, and this '
                 message += f"machine has {memory / 2**30:.0f} GiB of memory"
                 yield Finding(
-                    "RC508", message, "Make its layers smaller.", _place(self.config, "mappings", config.name)
+                    "RC508", message, "Make its layers smaller.", place_of(self.config, "mappings", config.name)
                 )
 
     def _build_findings(self) -> list[Finding]:
@@ -181,7 +181,7 @@ class Preflight:
 
     def _misfit(self, error: MappingError) -> Finding:
         """Return the finding of an error at the place of its mapping."""
-        return Finding("RC503", str(error), "", _place(self.config, "mappings", error.mapping))
+        return Finding("RC503", str(error), "", place_of(self.config, "mappings", error.mapping))
 
     def _network_findings(self, dataset: DatasetConfig, method: Method, data: Data) -> Iterator[Finding]:
         """Yield what is wrong with the outputs of the extractor and of the classifiers."""
@@ -201,11 +201,11 @@ class Preflight:
         if width != wanted:
             message = f'classifier "{name}" gives {width} outputs, but dataset "{dataset.name}" has {wanted} clusters'
             yield Finding(
-                "RC503", message, f"Make its last layer {wanted} wide.", _place(self.config, "mappings", name)
+                "RC503", message, f"Make its last layer {wanted} wide.", place_of(self.config, "mappings", name)
             )
 
     def _rehearse_phase(self, phase: PhaseConfig, method: Method, data: Data) -> Iterator[Finding]:
-        place = _place(self.config, "phases", phase.name)
+        place = place_of(self.config, "phases", phase.name)
         yield from self._parameter_findings(phase, method, place)
         self._written += [
             ((self.config.folder / block["path_to_file_or_dir"]).resolve(), block["keep_old_files"])
@@ -247,7 +247,7 @@ def _only_warnings(findings: Sequence[Finding]) -> bool:
     return all(finding.is_warning for finding in findings)
 
 
-def _place(config: MethodConfig, key: str, name: str) -> str:
+def place_of(config: MethodConfig, key: str, name: str) -> str:
     """Return the pointer of the block called ``name`` in the file's list ``key``."""
     names = [block["name"] for block in config.resolved[key]]
     return f"/{key}/{names.index(name)}"
@@ -295,7 +295,7 @@ def _split_findings(
     """Yield why a phase cannot hold out its share of a dataset's samples, or cannot validate on them."""
     if phase.validation is None or dataset.batch_size > num_samples:
         return
-    place = f"{_place(config, 'phases', phase.name)}/validation/fraction"
+    place = f"{place_of(config, 'phases', phase.name)}/validation/fraction"
     problem = split_problem(num_samples, phase.validation["fraction"], dataset.batch_size)
     if problem is not None:
         yield Finding("RC502", f'dataset "{dataset.name}": {problem}', "", place)
@@ -318,7 +318,7 @@ def _label_findings(config: MethodConfig, phase: PhaseConfig, dataset: DatasetCo
     criteria = phase.exit_criteria
     if all(name in ORACLE_CRITERIA or not _may_hold(name, criteria) for name in criteria):
         message = f'the phase could never end on dataset "{dataset.name}", which has no labels to score against'
-        place = f"{_place(config, 'phases', phase.name)}/exit_criteria"
+        place = f"{place_of(config, 'phases', phase.name)}/exit_criteria"
         yield Finding("RC401", message, 'Add "iterations" or "epochs".', place)
 
 
