@@ -63,7 +63,13 @@ def build_method(config: MethodConfig, num_clusters: int, sample_shape: tuple[in
     Raises:
         MappingError: A layer cannot be built or does not fit the one before it.
     """
-    mappings = build_mappings(config, sample_shape)
+    return assembled(config, build_mappings(config, sample_shape), num_clusters, sample_shape)
+
+
+def assembled(
+    config: MethodConfig, mappings: dict[str, Mapping], num_clusters: int, sample_shape: tuple[int, ...]
+) -> Method:
+    """Return networks with the centroids and the strategy that work on them; arguments and errors as above."""
     extractor = mappings[config.extractor]
     num_features = _num_features(extractor, sample_shape)
     centroids = Centroids(extractor, num_clusters, num_features) if config.centroids is not None else None

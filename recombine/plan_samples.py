@@ -11,7 +11,7 @@ from torch import Tensor
 from recombine.build import build_data
 from recombine.config import Block, DatasetConfig
 from recombine.data import Data
-from recombine.datasets.base import Samples, open_dataset
+from recombine.datasets.base import Samples, open_dataset, own_datasets, own_parameters
 from recombine.errors import DataError
 from recombine.factory import REFUSALS
 from recombine.graph import Graph
@@ -82,6 +82,17 @@ def look_of(dataset: DatasetConfig, folder: Path, data_root: Path | None, given:
         # What generates sets has a single sample to show.
         return _look(dataset, source.decode(), "data", None)
     return _look(dataset, _made(dataset, shape), "data", _count_used(dataset, shape, count))
+
+
+def made_samples(dataset: DatasetConfig, folder: Path) -> Samples | None:
+    """Return a few made samples that look like those of a dataset, without its data; None where nothing tells how."""
+    own = own_datasets().get(dataset.dataset)
+    try:
+        if own is not None and not any(parameter.name == "root" for parameter in own_parameters(dataset.dataset)):
+            return look_of(dataset, folder, None, None).samples
+        return _look_without_data(dataset, None, DataError("")).samples
+    except DataError:
+        return None
 
 
 def _look_without_data(dataset: DatasetConfig, given: Shape | None, absent: DataError) -> Look:
@@ -189,11 +200,11 @@ def _made(dataset: DatasetConfig, shape: Shape) -> Samples:
     else:
         labels, names = _classes(dataset.sets, dataset.num_clusters)
     draws = generator(0, "plan", dataset.name)
-    size = (len(labels), *shape)
     if _number_format(shape) == torch.uint8:
-        values = torch.randint(_BYTE + 1, size, generator=draws, dtype=torch.uint8)
+        one = torch.randint(_BYTE + 1, shape, generator=draws, dtype=torch.uint8)
     else:
-        values = torch.rand(size, generator=draws)
+        one = torch.rand(shape, generator=draws)
+    values = one.expand(len(labels), *shape)
     return Samples(values, labels, names, _ring(len(labels)) if dataset.dataset == "Graph" else None)
 
 

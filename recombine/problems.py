@@ -34,6 +34,8 @@ CODES = {
     "RC406": "an evaluation that is needed never happens",
     "RC407": "a setting that has no effect",
     "RC408": "a layer that has no mirror image",
+    "RC409": "a mapping that is never trained",
+    "RC410": "a view that is never used",
     "RC501": "a dataset that cannot be opened",
     "RC502": "a dataset that does not fit its settings",
     "RC503": "layers that do not fit",
