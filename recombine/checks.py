@@ -16,6 +16,7 @@ from recombine.references import runs_on
 from recombine.schedule_checks import criteria_listen, obstacle, schedulers_listen
 from recombine.set_checks import batch_of, set_findings, works_on_sets
 from recombine.subschemas import JsonObject
+from recombine.usage_checks import centroids_are_there_to_save, evaluations_come_in_time, views_are_used
 
 _MAPPINGS, _PHASES, _STRATEGY, _DATASETS = "mappings", "phases", "cluster_assignment_strategy", "datasets"
 #: Parts of mappings and datasets that no check reads.
@@ -27,8 +28,9 @@ _UNREAD = {
         "post_processing_functions",
         "softmax_layer_name",
     ),
-    _DATASETS: ("transforms", "batch_augmentations"),
+    _DATASETS: ("transforms",),
 }
+_VIEWS = "batch_augmentations"
 _CLASSIFIERS = ("feature_space_classifier", "sample_space_classifier")
 _PERFORMANCE = "performance_evaluation_"
 _TIME = {"iterations", "epochs", "patience"}
@@ -57,10 +59,12 @@ def semantic_findings(method: JsonObject, spoilt: Collection[str] = ()) -> list[
 
 
 def _sections(pointer: str) -> list[str]:
-    """Return the sections of the file that a pointer leads into; each phase is also a section of its own."""
+    """Return the sections of the file that a pointer leads into; phases and views are sections of their own."""
     first, *rest = parts(pointer) or [""]
     if first in _UNREAD and len(rest) > 1 and rest[1] in _UNREAD[first]:
         return []
+    if first == _DATASETS and _VIEWS in rest:
+        return [_VIEWS]
     return [first, f"/phases/{rest[0]}"] if first == _PHASES and rest else [first]
 
 
@@ -214,12 +218,6 @@ def _assigns_during(method: JsonObject, phase: JsonObject) -> bool:
     return True
 
 
-def _saved_centroids_exist(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
-    if phase["save_centroids"] and not method["cluster_assignment_strategy"].get("use_centroids_during_phases"):
-        remedy = 'Configure centroids in the strategy, or remove "save_centroids".'
-        yield Finding("RC404", "the method has no centroids to save", remedy, f"{pointer}/save_centroids")
-
-
 def _optimizers_train(method: JsonObject, phase: JsonObject, pointer: str) -> Iterator[Finding]:
     del method
     enabled = enabled_patterns(phase, pointer)
@@ -347,13 +345,15 @@ _METHOD_CHECKS: dict[Callable[[JsonObject], Iterator[Finding]], tuple[str, ...]]
     _strategy_can_assign: (_MAPPINGS, _STRATEGY),
     _choice_has_effect: (_STRATEGY,),
     _phases_happen: (_PHASES, _DATASETS, _STRATEGY),
+    views_are_used: (_PHASES, _DATASETS, _VIEWS),
 }
 
 #: Every check reads its own phase.
 _PHASE_CHECKS: dict[Callable[[JsonObject, JsonObject, str], Iterator[Finding]], tuple[str, ...]] = {
     _phase_can_end: (_PHASES, _STRATEGY),
     sampling_findings: (),
-    _saved_centroids_exist: (_STRATEGY,),
+    centroids_are_there_to_save: (_PHASES, _STRATEGY),
+    evaluations_come_in_time: (),
     _optimizers_train: (),
     _centroids_can_be_optimized: (_STRATEGY,),
     _losses_are_minimised: (),

@@ -1,7 +1,9 @@
 """Blocks that name torch and torchvision objects: do the names exist, and do the arguments fit?"""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from recombine.problems import Finding
 from recombine.signatures import Call, Parameter
 from recombine.subschemas import Visit, annotation, properties, root_schema, walk
 
+_REMEMBERED = 4096
 _NAME_KEYS = {"functional": "function_name", "dataset": "dataset"}
 
 
@@ -47,11 +50,18 @@ def _errors(kind: str, visit: Visit) -> Iterator[FactoryError]:
         yield from _dataset_errors(visit.value, tuple(properties(visit.parts)))
     else:
         found = list(signatures.check_block(kind, visit.value))
-        yield from found or _trial(kind, visit.value)
+        yield from found or _trial(kind, json.dumps(visit.value))
 
 
-def _trial(kind: str, block: dict[str, Any]) -> Iterator[FactoryError]:
-    """Build a layer or an optimizer where it costs nothing, to hear what its class says of the values."""
+@lru_cache(_REMEMBERED)
+def _trial(kind: str, text: str) -> tuple[FactoryError, ...]:
+    """Build a layer or an optimizer where it costs nothing, to hear what its class says of the values.
+
+    Args:
+        kind: ``layer`` or ``optimizer``; nothing else is built.
+        text: The block as JSON.
+    """
+    block = json.loads(text)
     try:
         if kind == "layer":
             with torch.device("meta"):
@@ -63,7 +73,8 @@ def _trial(kind: str, block: dict[str, Any]) -> Iterator[FactoryError]:
                 block["type"], factory.resolve(kind, block["type"]), [nn.Parameter(torch.zeros(2, 2))], **plain
             )
     except FactoryError as error:
-        yield error
+        return (error,)
+    return ()
 
 
 def _transform_errors(block: Mapping[str, Any]) -> Iterator[FactoryError]:

@@ -57,16 +57,17 @@ def _problems(file: Path, options: dict[str, Any]) -> "tuple[Problem, ...]":
     """Return what is wrong with a file, after it was mended where that is asked for."""
     from recombine.load import load_file
     from recombine.repair import repaired
+    from recombine.shape_checks import with_shapes
 
     repair = repaired(file) if options["fix"] else None
     difference = repair.difference() if repair is not None else ""
     if repair is None or not difference:
-        return load_file(file).problems
+        return with_shapes(load_file(file)).problems
     click.echo(difference, err=options["form"] != _TEXT)
     if options["dry_run"]:
-        return load_file(file).problems
+        return with_shapes(load_file(file)).problems
     repair.write()
-    return repair.loaded.problems
+    return with_shapes(repair.loaded).problems
 
 
 def _say(problems: "tuple[Problem, ...]", sources: "Sources") -> None:

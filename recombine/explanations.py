@@ -195,6 +195,21 @@ EXPLANATIONS = {
         '[{"type": "Flatten"}, {"type": "Linear", "in_features": 64, "out_features": 3}]',
         'Use another layer in the encoder, or write the decoder\'s "layers" yourself in place of "mirror_of".',
     ),
+    "RC409": Explanation(
+        "A warning: no optimizer of any phase trains the mapping, and nothing loads its parameters, so that it stays "
+        "as it was drawn. That can be meant (random features), but mostly it is forgotten.",
+        _OPTIMIZER,
+        '{"type": "Adam", "lr": 0.001, "trained_mapping_names": ["decoder"]}',
+        '{"type": "Adam", "lr": 0.001, "trained_mapping_names": ["encoder", "decoder"]}',
+        'Name the mapping in "trained_mapping_names", or give "load_mapping_parameters".',
+    ),
+    "RC410": Explanation(
+        "A warning: a named view of the dataset that no pattern reads. It is not computed, and changes nothing.",
+        f"{_DATASET}/batch_augmentations",
+        '[{"name": "moved", "transforms": [{"type": "RandomAffine", "degrees": 20}]}]',
+        "[]",
+        'Name the view in a pattern, for example as "batch_augmentation_name", or remove it.',
+    ),
     "RC501": Explanation(
         "The dataset is not at its root, is incomplete, or its class refuses to open it.",
         _DATASET,

@@ -13,8 +13,6 @@ from recombine.pointers import escaped
 
 JsonObject = dict[str, Any]
 
-_CONDITIONS: dict[int, tuple[JsonObject, Draft202012Validator]] = {}
-
 
 @dataclass(frozen=True)
 class Subschema:
@@ -42,16 +40,57 @@ def applicable(subschema: Subschema, value: Any) -> Iterator[Subschema]:
     for part in schema.get("allOf", []):
         yield from applicable(subschema.child(part), value)
     if "if" in schema:
-        branch = "then" if _validator(schema).is_valid(value) else "else"
+        branch = "then" if _condition(schema).holds(value) else "else"
         yield from applicable(subschema.child(schema.get(branch, {})), value)
 
 
-def _validator(schema: JsonObject) -> Draft202012Validator:
+class _Condition:
+    """The ``if`` of a schema.
+
+    Most ask whether properties are one of a few words. These are decided here, which takes a hundredth of the time
+    that a validator takes.
+
+    Args:
+        schema: The schema behind ``if``.
+    """
+
+    def __init__(self, schema: JsonObject) -> None:
+        self.schema = schema
+        self._words = _words_of(schema)
+        self._validator = Draft202012Validator(schema)
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether the condition holds for a value."""
+        if self._words is None:
+            return self._validator.is_valid(value)
+        if not isinstance(value, dict):
+            return "type" not in self.schema
+        return all(key in value for key in self.schema.get("required", ())) and all(
+            value[key] in words for key, words in self._words.items() if key in value
+        )
+
+
+_CONDITIONS: dict[int, _Condition] = {}
+
+
+def _words_of(schema: JsonObject) -> dict[str, list[str]] | None:
+    """Return the words that each property may be, where a condition asks for nothing else."""
+    found: dict[str, list[str]] = {}
+    for key, asked in schema.get("properties", {}).items():
+        words = asked.get("enum", [asked.get("const")])
+        if len(asked) != 1 or not all(isinstance(word, str) for word in words):
+            return None
+        found[key] = words
+    is_plain = schema.keys() <= {"type", "properties", "required"} and schema.get("type", "object") == "object"
+    return found if is_plain else None
+
+
+def _condition(schema: JsonObject) -> _Condition:
     """Return what judges the condition of a schema; kept, with its schema, so that the schema keeps its identity."""
-    kept = _CONDITIONS.get(id(schema))
-    if kept is None or kept[0] is not schema:
-        kept = _CONDITIONS[id(schema)] = (schema, Draft202012Validator(schema["if"]))
-    return kept[1]
+    kept = _CONDITIONS.get(id(schema["if"]))
+    if kept is None or kept.schema is not schema["if"]:
+        kept = _CONDITIONS[id(schema["if"])] = _Condition(schema["if"])
+    return kept
 
 
 @cache

@@ -379,6 +379,7 @@ OF_SMALL = {
     "RC407_classifier_that_is_not_chosen": {
         _S: {"type": "classifier", "classifier_name": "classifier"},
         "/mappings/2": _CLASSIFIER,
+        f"{_O}/trained_mapping_names": ["encoder", "decoder", "classifier"],
     },
     "RC407_rate_that_does_not_fall": {_X: {"iterations": 2, "learning_rate_le": 0.001}},
     "RC408_no_bottleneck": {f"{_M}/layers": [{"type": "ReLU"}], "/mappings/1": _MIRROR},
@@ -386,6 +387,32 @@ OF_SMALL = {
         f"{_M}/layers/2": {"type": "LSTM", "input_size": 8, "hidden_size": 8},
         "/mappings/1": _MIRROR,
     },
+    # What is not used.
+    "RC409_encoder": {f"{_O}/trained_mapping_names": ["decoder"]},
+    "RC410_view": {f"{_D}/batch_augmentations": [_VIEW]},
+    "RC407_evaluations_too_late": {
+        _X: {"iterations": 2, "performance_evaluation_acc_gt": 0.9},
+        f"{_F}/performance_evaluation_interval": 5,
+        _S: _CENTROIDS,
+    },
+    # What does not fit together.
+    "RC503_first_layer": {f"{_L}/in_features": 63},
+    "RC503_layers": {f"{_L}/out_features": 9},
+    "RC503_no_flattening": {f"{_M}/layers/0": None, f"{_M}/layers/0/in_features": 8},
+    "RC503_decoder_of_another_width": {"/mappings/1/layers/0/in_features": 5},
+    "RC503_reconstruction_of_another_size": {"/mappings/1/layers/0/out_features": 63},
+    "RC503_function": {f"{_M}/post_processing_functions": [{**_NORMALIZE, "dim": 3}]},
+    "RC503_transforms": {f"{_D}/transforms": [{"type": "Resize", "size": [4, 4]}, {"type": "ToTensor"}]},
+    "RC503_view": {
+        f"{_D}/batch_augmentations": [
+            {**_VIEW, "transforms": [{"type": "CenterCrop", "size": 6}, {"type": "ToTensor"}]}
+        ],
+        f"{_P}/batch_augmentation_name": "view",
+    },
+    "RC502_transforms": {
+        f"{_D}/transforms": [{"type": "ToTensor"}, {"type": "Normalize", "mean": [0.5, 0.5], "std": [0.5, 1]}]
+    },
+    "RC403_untrained_loss": {"/mappings/2": _CLASSIFIER, f"{_O}/trained_mapping_names": ["classifier"]},
     # Sets.
     "RC404_sets_for_centroids": {f"{_D}/sets": {"num_objects": 20}},
     "RC106_turns_twice": {f"{_D}/sets": {"num_objects": 20, "classes": {"quarter_turns": [1, 1]}}},
@@ -409,6 +436,11 @@ OF_RICH = {
         "/phases/0/design_patterns/0/pattern": "training_feature_extractor_through_reconstruction_of_sample"
     },
     "RC202_of_a_crop": {"/datasets/0/batch_augmentations/0/transforms/0/paddding": 1},
+    "RC503_width_of_a_classifier": {"/mappings/3/layers/0/out_features": 5},
+    "RC503_critic": {"/mappings/4/layers/1/in_features": 65},
+    "RC404_centroids_to_save_too_early": {
+        "/phases/0/save_centroids": {"saving_interval": 1, "path_to_file_or_dir": "c/", "keep_old_files": True}
+    },
     "RC301_view_of_a_pattern": {"/phases/1/design_patterns/0/batch_augmentation_name_1": "veiw_1"},
     "RC301_classifier_of_a_pattern": {"/phases/1/design_patterns/2/classifier_name": "clasifier"},
     "RC301_layer_of_a_classifier": {"/mappings/3/softmax_layer_name": "softmx"},
@@ -432,6 +464,8 @@ OF_SETS = {
     "RC104_sizes_back_to_front": {f"{_D}/sets/num_objects": [30, 20]},
     "RC104_clusters_of_sets": {f"{_D}/sets/min_clusters": 4},
     "RC404_no_sets": {f"{_D}/sets": None},
+    "RC503_count_head": {"/mappings/2/layers/3/out_features": 5},
+    "RC503_set_network": {"/mappings/1/layers/0/features": 6},
 }
 
 BASES = {"small": (SMALL, OF_SMALL), "rich": (RICH, OF_RICH), "sets": (OF_DIGITS, OF_SETS)}
