@@ -31,8 +31,10 @@ class MappingError(NetworkError):
     Args:
         mapping: The mapping's name.
         message: What is wrong with it.
+        layer: The name of the layer that it is about; empty where it is about none alone.
     """
 
-    def __init__(self, mapping: str, message: str) -> None:
+    def __init__(self, mapping: str, message: str, layer: str = "") -> None:
         super().__init__(f'mapping "{mapping}": {message}')
         self.mapping = mapping
+        self.layer = layer

@@ -213,8 +213,8 @@ EXPLANATIONS = {
     "RC501": Explanation(
         "The dataset is not at its root, is incomplete, or its class refuses to open it.",
         _DATASET,
-        '{"dataset": "MNIST", "root": "no/such/folder", "batch_size": 256, "num_clusters": 10}',
-        '{"dataset": "MNIST", "root": "data", "download": true, "batch_size": 256, "num_clusters": 10}',
+        '{"dataset": "ImageFolder", "root": "no/such/folder", "batch_size": 256, "num_clusters": 10}',
+        '{"dataset": "ImageFolder", "root": "my/pictures", "batch_size": 256, "num_clusters": 10}',
         f'Check "root", say where datasets are by --data-root, or give "download". {_BY_DATA}',
     ),
     "RC502": Explanation(
@@ -229,7 +229,8 @@ EXPLANATIONS = {
         _LAYER,
         '{"type": "Linear", "in_features": 4, "out_features": 64}',
         '{"type": "Linear", "in_features": 3, "out_features": 64}',
-        f"The message has both shapes: let the sizes of neighbouring layers agree. {_BY_DATA}",
+        "The message has both shapes: let the sizes of neighbouring layers agree. Where only the data tells the shape "
+        "of a sample, `recombine run` finds it before anything is trained.",
     ),
     "RC504": Explanation(
         "A file of parameters or centroids is missing, is none, or holds other names or shapes than the method needs.",

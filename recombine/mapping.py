@@ -43,6 +43,7 @@ class Switch(NamedTuple):
 
 #: Where maxima stood in the pooling layers that a batch went through. They belong to one pass of one batch.
 Switches = dict[LayerPlace, Switch]
+_LONGEST_SHOWN = 120
 _NO_UNPOOLING: Dictionary[str, LayerPlace] = MappingProxyType({})
 
 
@@ -176,7 +177,7 @@ class Mapping(nn.Module):
             function = partial(layer, **self._where_maxima_stood(name, switches))
         elif name in self._switching:
             function = partial(_pool, layer, LayerPlace(self.name, name), switches)
-        return self._applied(f'layer "{name}"', function, x, given, layer)
+        return self._applied(f'layer "{name}"', function, x, given, name)
 
     def _where_maxima_stood(self, name: str, switches: Switches) -> dict[str, Any]:
         """Return the arguments of an unpooling layer beside its input."""
@@ -190,21 +191,26 @@ class Mapping(nn.Module):
             )
         return {"indices": switches[place].indices, "output_size": switches[place].size}
 
-    def _applied(
-        self, what: str, function: Callable[..., Any], x: Tensor, given: str, layer: nn.Module | None = None
-    ) -> Tensor:
+    def _applied(self, what: str, function: Callable[..., Any], x: Tensor, given: str, layer: str = "") -> Tensor:
         try:
             return first_tensor(function(x))
         except _NOT_THE_FILE:
             raise
         except _MISFITS as error:
-            written = f", {' '.join(str(layer).split())}," if layer is not None else ""
+            written = f", {_shortened(str(self.layer(layer)))}," if layer else ""
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise MappingError(
                 self.name,
                 f"{what}{written} cannot take {given}, "
                 f"which has the shape {tuple(x.shape)} with the batch first: {reason[0]}",
+                layer,
             ) from error
+
+
+def _shortened(text: str) -> str:
+    """Return what torch writes of a layer, in one line that is not too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}...)"
 
 
 def _attend_to_itself(layer: nn.Module, x: Tensor) -> Any:

@@ -89,7 +89,8 @@ def made_samples(dataset: DatasetConfig, folder: Path) -> Samples | None:
     own = own_datasets().get(dataset.dataset)
     try:
         if own is not None and not any(parameter.name == "root" for parameter in own_parameters(dataset.dataset)):
-            return look_of(dataset, folder, None, None).samples
+            source = open_dataset(dataset.dataset, dataset.arguments, folder)
+            return source.decode() if len(source) == 1 else _made(dataset, source.sample_shape())
         return _look_without_data(dataset, None, DataError("")).samples
     except DataError:
         return None
@@ -121,11 +122,18 @@ def _look(dataset: DatasetConfig, samples: Samples, source: str, count: int | No
 
 def _work_on(dataset: DatasetConfig, samples: Samples) -> bool:
     """Tell whether the transforms of a dataset work on samples."""
+    if all(map(keeps_shape, (dataset.transforms, *(view["transforms"] for view in dataset.batch_augmentations)))):
+        return True
     try:
         view_shapes(dataset, samples)
     except DataError:
         return False
     return True
+
+
+def keeps_shape(transforms: Sequence[Block]) -> bool:
+    """Tell whether a view shows samples as they are stored, which needs no torchvision to be told."""
+    return [dict(transform) for transform in transforms] == [{"type": "ToTensor"}]
 
 
 def view_shapes(dataset: DatasetConfig, samples: Samples) -> list[Shape]:

@@ -180,8 +180,11 @@ class Preflight:
         return findings
 
     def _misfit(self, error: MappingError) -> Finding:
-        """Return the finding of an error at the place of its mapping."""
-        return Finding("RC503", str(error), "", place_of(self.config, "mappings", error.mapping))
+        """Return the finding of an error at the place of its mapping, or of its layer."""
+        config = next(mapping for mapping in self.config.mappings if mapping.name == error.mapping)
+        names = [block["name"] for block in config.layers]
+        layer = f"/layers/{names.index(error.layer)}" if error.layer in names else ""
+        return Finding("RC503", str(error), "", place_of(self.config, "mappings", error.mapping) + layer)
 
     def _network_findings(self, dataset: DatasetConfig, method: Method, data: Data) -> Iterator[Finding]:
         """Yield what is wrong with the outputs of the extractor and of the classifiers."""

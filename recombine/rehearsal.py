@@ -15,7 +15,7 @@ from recombine.config import DatasetConfig, PhaseConfig
 from recombine.criteria import RATE, Watched, first_met
 from recombine.data import Data
 from recombine.datasets.base import Samples
-from recombine.errors import NetworkError, RecombineError
+from recombine.errors import MappingError, NetworkError, RecombineError
 from recombine.evaluate import evaluation_mode, full_pass
 from recombine.factory import FactoryError
 from recombine.held_out import HeldOutStep
@@ -74,13 +74,23 @@ def phase_findings(phase: PhaseConfig, method: Method, data: Data, place: str) -
             reaches += [Reach(term.name, term.group, pattern, reached[term.name]) for term in objective.terms.values()]
         except (RecombineError, RuntimeError, ValueError, IndexError) as error:
             message = f'the pattern "{objective.name}" cannot work on these networks: {error}'
-            found.append(Finding("RC503", message, "", pattern))
+            at_layer = _layer_place(error, method) if isinstance(error, MappingError) else ""
+            if not any(at_layer and finding.pointer == at_layer for finding in found):
+                found.append(Finding("RC503", message, "", at_layer or pattern))
     if found:
         yield from found
         return
     optimizers = OptimizerSet(phase, method)
     yield from reach_findings(reaches, optimizers.optimizers, place)
     yield from _rate_findings(phase, optimizers, place)
+
+
+def _layer_place(error: MappingError, method: Method) -> str:
+    """Return the pointer of the layer that an error is about, or an empty string."""
+    mapping = method.mappings[error.mapping]
+    if error.layer not in mapping.layer_names:
+        return ""
+    return f"/mappings/{list(method.mappings).index(error.mapping)}/layers/{mapping.layer_names.index(error.layer)}"
 
 
 def rehearse_objective(objective: Objective, phase: PhaseConfig, method: Method, data: Data) -> dict[str, set[Tensor]]:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 from recombine.build import views_of
-from recombine.complete import placed_blocks
-from recombine.pattern_losses import enabled_patterns
 from recombine.problems import Finding
 from recombine.references import runs_on
 from recombine.subschemas import JsonObject
@@ -13,11 +11,10 @@ _PERFORMANCE = "performance_evaluation_"
 
 
 def views_are_used(method: JsonObject) -> Iterator[Finding]:
-    """Yield the views of datasets that no pattern reads."""
-    phases = [(f"/phases/{i}", phase) for i, phase in placed_blocks(method, "phases") if phase["enabled"]]
+    """Yield the views of datasets that no pattern reads, those that are switched off included."""
     for i, dataset in enumerate(method["datasets"]):
-        here = [(place, phase) for place, phase in phases if runs_on(phase, dataset)]
-        patterns = [pattern for place, phase in here for _, pattern in enabled_patterns(phase, place)]
+        here = [phase for phase in method["phases"] if runs_on(phase, dataset)]
+        patterns = [pattern for phase in here for pattern in phase["design_patterns"]]
         read = {view for pattern in patterns for view in views_of(pattern)}
         for j, view in enumerate(dataset["batch_augmentations"]):
             if dataset["enabled"] and patterns and view["name"] not in read:
@@ -31,7 +28,7 @@ def evaluations_come_in_time(method: JsonObject, phase: JsonObject, pointer: str
     del method
     last, interval = phase["exit_criteria"].get("iterations"), phase.get("performance_evaluation_interval")
     for key in phase["exit_criteria"]:
-        if key.startswith(_PERFORMANCE) and isinstance(interval, int) and last is not None and last <= interval:
+        if key.startswith(_PERFORMANCE) and isinstance(interval, int) and last is not None and last < interval:
             message = f"the criterion never holds: the phase ends after {last} iterations, and the first evaluation "
             message += f"comes after {interval}"
             remedy = f'Write a "performance_evaluation_interval" below {last}.'

@@ -28,12 +28,11 @@ _PLAIN = (bool, int, float, str, tuple, list, torch.dtype, type(None))
 
 def lighten(mappings: Iterable[Mapping]) -> None:
     """Let every layer of mappings whose parameters are on the meta device answer as this module says."""
-    for mapping in mappings:
-        for layer in mapping.layers:
-            for inner in layer.modules():
-                if isinstance(inner, nn.RNNBase):
-                    object.__setattr__(inner, "forward", partial(_recurrent, inner))
-            object.__setattr__(layer, "forward", _Light(layer))
+    for layer in (layer for mapping in mappings for layer in mapping.layers):
+        for inner in layer.modules():
+            if isinstance(inner, nn.RNNBase):
+                object.__setattr__(inner, "forward", partial(_recurrent, inner))
+        object.__setattr__(layer, "forward", _Light(layer))
 
 
 def made(shape: Iterable[int], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -137,7 +136,7 @@ def _recurrent(layer: nn.RNNBase, x: Tensor, state: Any = None) -> tuple[Tensor,
         ValueError: Likewise.
     """
     del state
-    layer.check_input(x, None)
+    layer.check_input(x if x.ndim == _BATCHED else x.unsqueeze(0), None)
     directions = 2 if layer.bidirectional else 1
     size = layer.proj_size or layer.hidden_size
     batch = x.shape[:-2] if x.ndim < _BATCHED else (x.shape[0 if layer.batch_first else 1],)

@@ -8,6 +8,7 @@ from recombine.batch_requests import BatchOptions
 from recombine.config import DatasetConfig
 from recombine.data import Data
 from recombine.datasets.base import Samples
+from recombine.plan_samples import keeps_shape
 from recombine.step import CLASSES, PLAIN_VIEW, Batch
 from recombine.weightless import made
 
@@ -29,9 +30,12 @@ class WeightlessData(Data):
 
     def __init__(self, config: DatasetConfig, samples: Samples, seed: int) -> None:
         views = {PLAIN_VIEW: config.transforms, **{v["name"]: v["transforms"] for v in config.batch_augmentations}}
+        as_stored = [view for view, transforms in views.items() if keeps_shape(transforms)]
+        views = {view: transforms for view, transforms in views.items() if view not in as_stored}
         options = BatchOptions(1, False, False, seed, config.fuse, 0)
         super().__init__(config.name, samples.subset(0, 0), views, options, torch.device("cpu"))
         self._shapes = {view: super(WeightlessData, self).sample_shape(view) for view in views}
+        self._shapes |= dict.fromkeys(as_stored, tuple(samples.values[0].shape))
         self._sizes = _set_sizes(config)
         self._count = min(_SAMPLES, config.batch_size) if self._sizes is None else sum(self._sizes)
 

@@ -152,7 +152,7 @@ def test_a_request_to_end_before_the_first_run_is_followed(call, tmp_path, monke
 def test_validation_as_a_process_needs_neither_data_nor_torchvision(tmp_path):
     code = (
         f"import sys, runpy; sys.path.insert(0, {str(ROOT)!r})\n"
-        f"sys.argv = [{str(MAIN)!r}, 'validate', 'configurations/quickstart', 'configurations/dec_cc_hybrid']\n"
+        f"sys.argv = [{str(MAIN)!r}, 'validate', 'configurations/dcjc/mnist']\n"
         "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "except SystemExit as end:\n    print(end.code, 'torchvision' in sys.modules, 'torch' in sys.modules)\n"
     )
@@ -160,7 +160,7 @@ def test_validation_as_a_process_needs_neither_data_nor_torchvision(tmp_path):
     assert (status, errors) == (0, "")
     *lines, last = output.splitlines()
     assert last == "0 False True"
-    assert f"{ROOT}/configurations/quickstart/digits.json: valid" in lines
+    assert f"{ROOT}/configurations/dcjc/mnist/architecture_1_kl.json: valid" in lines
     assert len(lines) >= 3
 
 

@@ -7,12 +7,13 @@ from recombine import registry
 from recombine.explanations import EXPLANATIONS
 from recombine.load import load_text
 from recombine.problems import CODES
+from recombine.shape_checks import with_shapes
 from tests.methods import changed, rich, small, written
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
 #: Codes that need data, a machine or other files to be found.
-NOT_BY_THE_FILE_ALONE = {"RC001", "RC501", "RC502", "RC503", "RC504", "RC505", "RC506", "RC507", "RC508"}
+NOT_BY_THE_FILE_ALONE = {"RC001", "RC501", "RC502", "RC504", "RC505", "RC506", "RC507"}
 _PAIRS = {
     "pattern": "contrastive",
     "contrastive_learning_head_name": "decoder",
@@ -29,7 +30,7 @@ def problems(code, example, folder):
     """Return the problems of a method with an example of a code in its place."""
     method = changed(small(SETTINGS.get(code)), {EXPLANATIONS[code].place: _HERE})
     text = json.dumps(method, indent=2).replace(json.dumps(_HERE), example)
-    return [(problem.code, str(problem)) for problem in load_text(text, folder / "m.json").problems]
+    return [(problem.code, str(problem)) for problem in with_shapes(load_text(text, folder / "m.json")).problems]
 
 
 def test_every_code_is_explained():

@@ -40,7 +40,7 @@ def test_layers_that_do_not_fit_a_sample_are_a_mistake_at_their_place():
     plan, found = planned(small({**ABSENT, "/datasets/0/dataset": "MNIST"}))
     assert plan is None
     (problem,) = found
-    assert problem.startswith('error RC503 at /mappings/0: mapping "encoder": layer "hidden"')
+    assert problem.startswith('error RC503 at /mappings/0/layers/1: mapping "encoder": layer "hidden"')
 
 
 def test_transforms_that_do_not_work_are_a_mistake_at_their_place():

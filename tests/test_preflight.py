@@ -82,16 +82,16 @@ def test_good_methods_pass_and_leave_no_trace(tmp_path):
         ),
         (
             {f"{LAYER}/out_features": 7},
-            'RC503 at /mappings/0: mapping "encoder": layer "Linear_3", Linear(in_features=8, out_features=3, '
+            'RC503 at /mappings/0/layers/3: mapping "encoder": layer "Linear_3", Linear(in_features=8, out_features=3, '
             "bias=True), "
             'cannot take the output of layer "ReLU_2", which has the shape (2, 7) with the batch first: mat1 and mat2 '
             "shapes cannot be multiplied (2x7 and 8x3).",
         ),
         (
             {"/mappings/1/layers/0/in_features": 5},
-            f'RC503 at {PATTERN}: the pattern "reconstruction" cannot work on these networks: mapping "decoder": layer '
-            '"Linear_0", Linear(in_features=5, out_features=64, bias=True), cannot take the output of layer '
-            '"Linear_3" of '
+            'RC503 at /mappings/1/layers/0: the pattern "reconstruction" cannot work on these networks: mapping '
+            '"decoder": layer "Linear_0", Linear(in_features=5, out_features=64, bias=True), cannot take the output of '
+            'layer "Linear_3" of '
             'mapping "encoder", which has the shape (8, 3) with the batch first: mat1 and mat2 shapes cannot be '
             "multiplied "
             "(8x3 and 5x64).",
@@ -123,7 +123,8 @@ def test_good_methods_pass_and_leave_no_trace(tmp_path):
             {
                 f"{DATASET}/batch_augmentations": [
                     {"name": "v", "transforms": [{"type": "Normalize", "mean": [0], "std": [1]}]}
-                ]
+                ],
+                f"{PATTERN}/batch_augmentation_name": "v",
             },
             f'RC502 at {DATASET}/batch_augmentations/0/transforms: view "plain": Normalize needs a tensor: put '
             f"ToTensor "
@@ -208,7 +209,7 @@ def test_a_classifier_that_no_pattern_uses_is_tried_all_the_same():
     (found,) = found_with_data(
         rich({"/mappings/3/layers/0/in_features": 7, "/phases/1/design_patterns/2/enabled": False})
     )
-    assert found.startswith('error RC503 at /mappings/3: mapping "classifier": layer "scores", ')
+    assert found.startswith('error RC503 at /mappings/3/layers/0: mapping "classifier": layer "scores", ')
 
 
 def test_every_mapping_that_cannot_be_built_is_named():
@@ -378,7 +379,7 @@ def test_mappings_that_are_kept_must_fit_the_next_dataset():
     assert found_with_data(small({"/datasets/1": second})) == []
     smaller = {**second, "transforms": [{"type": "CenterCrop", "size": 4}, {"type": "ToTensor"}]}
     (found,) = found_with_data(small({"/datasets/1": smaller}))
-    assert found.startswith('error RC503 at /mappings/0: mapping "encoder": layer "hidden", ')
+    assert found.startswith('error RC503 at /mappings/0/layers/1: mapping "encoder": layer "hidden", ')
 
 
 def test_datasets_are_decoded_once_for_all_methods_of_a_batch(monkeypatch):
