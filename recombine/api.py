@@ -26,6 +26,8 @@ def run(
 ) -> Result:
     """Train and score a method; every call is a run of its own, in a new folder.
 
+    Design patterns of other packages take part after :func:`recombine.plugins.allow`.
+
     Args:
         source: A method file, or its content as a dict (relative paths are then relative to the current folder).
         overrides: Values by JSON pointer, as ``--set`` takes them, for example ``{"/datasets/0/batch_size": 64}``.

@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
-from recombine import cli_plan, cli_plot, cli_reproduce, cli_results, cli_validate
-from recombine.console import guarded, report, show_table
+from recombine import cli_new, cli_plan, cli_plot, cli_reproduce, cli_results, cli_validate
+from recombine.console import guarded, plugin_option, report, show_table
+
+_NAME_WIDTH = 30
 
 
 class _Group(click.Group):
@@ -71,6 +73,7 @@ def main() -> None:
     "--log-dir", default="logs", show_default=True, type=click.Path(path_type=Path), help="For runs' folders."
 )
 @click.option("--allow-write", multiple=True, type=click.Path(path_type=Path), help="A folder that files may save to.")
+@plugin_option
 def run(**options: Any) -> None:
     """Check the method files at PATHS (files, or folders of them), then train and score each.
 
@@ -133,17 +136,26 @@ def _overrides(options: dict[str, Any]) -> list[tuple[Any, ...]]:
             "optimizers",
             "schedulers",
             "transforms",
+            "metrics",
+            "configurations",
         ]
     ),
 )
-def list_(kind: str) -> None:
-    """List what a method file can name."""
+@plugin_option
+def list_(**options: Any) -> None:
+    """List what a method file can name, the scores of a run, or the configurations that are shipped."""
+    guarded(_list, options)
+
+
+def _list(options: dict[str, Any]) -> int:
     from recombine.catalog import entries
 
-    for name, title in entries(kind):
-        click.echo(f"{name:32}{title}".rstrip())
+    for name, title in entries(options["kind"]):
+        click.echo(f"{name:{_NAME_WIDTH}}  {title}".rstrip())
+    return 0
 
 
+main.add_command(cli_new.new)
 main.add_command(cli_validate.validate)
 main.add_command(cli_validate.explain)
 main.add_command(cli_results.results)

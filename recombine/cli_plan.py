@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recombine.console import guarded, show, show_problem
+from recombine.console import guarded, plugin_option, show, show_problem
 from recombine.errors import UsageError
 from recombine.problems import printable
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--measure", is_flag=True, help="Open the data, and estimate time and memory from a few steps.")
 @click.option("--device", help="Replace the device of every method.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
+@plugin_option
 def plan(**options: Any) -> None:
     """Show what the method files at PATHS (files, or folders of them) amount to, without training.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recombine.console import guarded
+from recombine.console import guarded, plugin_option
 
 _PROJECTIONS = ("tsne", "pca", "umap")
 _FORMATS = ("png", "svg")
@@ -33,6 +33,7 @@ _FORMATS = ("png", "svg")
 )
 @click.option("--output", type=click.Path(path_type=Path), help="For the files; by default plots in RUN.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
+@plugin_option
 def plot(**options: Any) -> None:
     """Draw the run in the folder RUN.
 

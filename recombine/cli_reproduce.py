@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recombine.console import guarded, report, show_table
+from recombine.console import guarded, plugin_option, report, show_table
 
 
 @click.command()
@@ -15,6 +15,7 @@ from recombine.console import guarded, report, show_table
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Run so many at once, each in a process.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
 @click.option("--log-dir", type=click.Path(path_type=Path), help="For runs' folders; by default beside those of PATH.")
+@plugin_option
 def reproduce(**options: Any) -> None:
     """Run PATH again, and say whether it reproduces.
 

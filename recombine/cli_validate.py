@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recombine.console import guarded
+from recombine.console import guarded, plugin_option
 
 if TYPE_CHECKING:
     from recombine.excerpt import Sources
@@ -27,6 +27,7 @@ _TEXT, _JSON, _GITHUB = "text", "json", "github"
 )
 @click.option("--fix", is_flag=True, help="Mend misspelt words that are certain, and show what changed.")
 @click.option("--dry-run", is_flag=True, help="With --fix: only show what would change.")
+@plugin_option
 def validate(**options: Any) -> None:
     """Check the method files at PATHS without data and without training."""
     guarded(_validate, options)
@@ -100,6 +101,7 @@ def _edit(problem: "Problem", problems: "list[Problem]", sources: "Sources") -> 
 
 @click.command()
 @click.argument("word", metavar="CODE|ID|PATH")
+@plugin_option
 def explain(**options: Any) -> None:
     """Explain the code of a mistake, a pattern, a strategy, or what the method file at a path optimizes."""
     guarded(_explain, options)

@@ -26,6 +26,7 @@ def guarded(action: Callable[[dict[str, Any]], int], options: dict[str, Any]) ->
 
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        _allow(options.pop("plugins", ()))
         sys.exit(action(options))
     except RecombineError as error:
         click.echo(f"error: {error}", err=True)
@@ -36,6 +37,23 @@ def guarded(action: Callable[[dict[str, Any]], int], options: dict[str, Any]) ->
         number = getattr(error, "number", signal.SIGINT)
         click.echo("terminated" if number == signal.SIGTERM else "interrupted", err=True)
         sys.exit(_SIGNALLED + number)
+
+
+#: For commands that read method files.
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="PACKAGE",
+    help="Let the design patterns of an installed package take part; its code is run.",
+)
+
+
+def _allow(packages: Sequence[str]) -> None:
+    if packages:
+        from recombine import plugins
+
+        plugins.allow(packages)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recombine.files import write_json
+from recombine.plugin_packages import allowed
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +69,7 @@ def environment(device: str, seed: int | None, folder: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: package_version(name) for name in PACKAGES},
+        "plugins": allowed(),
         "git": _git(folder),
         "device": device,
         "threads": torch.get_num_threads(),
@@ -102,6 +104,7 @@ def fingerprint(device: str) -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:2])),
         "torch": str(torch.__version__),
         **{name: package_version(name) for name in _COMPUTING},
+        **allowed(),
         "BLAS": sorted({_in_words(library) for library in _libraries() if library["user_api"] == "blas"}),
         "CUDA": torch.version.cuda if on_gpu else None,
         "cuDNN": backends.cudnn.version() if on_gpu else None,

@@ -22,6 +22,7 @@ from recombine.files import write_json
 from recombine.interruption import InterruptedRunError, Interruption
 from recombine.job import Job
 from recombine.logs import check_log_places
+from recombine.plugin_packages import allowed
 from recombine.result_files import RESULT
 from recombine.results import Result, Status, read_result, write_result
 from recombine.run_folder import CONFIGURATION, RunFolder, claimed, generation_of, read_json
@@ -139,6 +140,7 @@ class Launcher:
             self.options,
             max(1, usable_processors() // self.count),
             _gpu_of(slot) if job.config.device in _ANY_GPU else None,
+            tuple(allowed()),
         )
         context: Any = multiprocessing.get_context(_start_method())
         receiver, sender = context.Pipe(duplex=False)

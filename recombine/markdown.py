@@ -77,8 +77,7 @@ class Row:
 
 def entries(folder: str) -> list[Entry]:
     """Return the members of an open set, one for each schema file in ``folder``, by name."""
-    paths = sorted((schemas.root() / folder).glob("*.json"))
-    files = [f"{folder}/{path.name}" for path in paths]
+    files = [file for file in schemas.files() if file.startswith(f"{folder}/")]
     return [Entry(PurePosixPath(file).stem, file, schemas.load(file)) for file in files]
 
 

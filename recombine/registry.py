@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,16 +67,26 @@ class Entry:
         return found[0]
 
 
+_added: list[Entry] = []
+
+
 @functools.cache
 def patterns() -> dict[str, Entry]:
     """Return all design patterns by identifier."""
-    return _entries("design_patterns", "recombine.patterns", DesignPattern)
+    own = _entries("design_patterns", "recombine.patterns", DesignPattern)
+    return own | {entry.id: entry for entry in _added}
 
 
 @functools.cache
 def strategies() -> dict[str, Entry]:
     """Return all cluster assignment strategies by identifier."""
     return _entries("assignment_strategies", "recombine.assignment", AssignmentStrategy)
+
+
+def add(entries: Iterable[Entry]) -> None:
+    """Take in design patterns of other packages; their schemas have been added."""
+    _added.extend(entries)
+    patterns.cache_clear()
 
 
 def _entries(folder: str, package: str, base: type[Any]) -> dict[str, Entry]:

@@ -104,6 +104,9 @@ def resolve(file: str, reference: str) -> Subschema:
     return Subschema(schema, name)
 
 
+schemas.on_change(resolve.cache_clear)
+
+
 def properties(parts: list[Subschema]) -> dict[str, list[Subschema]]:
     """Return the subschemas of each property that the applicable ``parts`` describe."""
     found: dict[str, list[Subschema]] = {}

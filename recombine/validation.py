@@ -9,6 +9,7 @@ from jsonschema.exceptions import ValidationError
 
 from recombine import schemas
 from recombine.misspelt import certain
+from recombine.plugin_packages import offered
 from recombine.pointers import escaped, parts
 from recombine.problems import Finding, listing, nearest, suggestion
 from recombine.subschemas import Subschema, expand, items, properties, root_schema
@@ -90,7 +91,12 @@ def _enum(error: ValidationError) -> tuple[str, str, str]:
     words = [str(word) for word in _bound_of(error)]
     if not isinstance(error.instance, str):
         return "RC103", f"one of {listing(words)} is expected here, not {shown(error.instance)}", ""
-    return "RC105", f'"{error.instance}" is none of the words allowed here', suggestion(error.instance, words)
+    message = f'"{error.instance}" is none of the words allowed here'
+    package = offered().get(error.instance) if list(error.path)[-1:] == ["pattern"] else None
+    if package is not None:
+        remedy = f"The installed package {package} offers it: --plugin {package} lets its code take part."
+        return "RC105", message, remedy
+    return "RC105", message, suggestion(error.instance, words)
 
 
 def _word_meant(error: ValidationError) -> str:

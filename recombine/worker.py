@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from recombine import plugins
 from recombine.batch import BatchOptions, Outcome, Report, run_one, traceback_of
 from recombine.build import load_samples
 from recombine.callbacks.base import Callback, PhaseView
@@ -68,6 +69,7 @@ class Order:
         options: How the batch runs.
         threads: How many threads the run may use.
         gpu: The value of ``CUDA_VISIBLE_DEVICES``, or None to leave it.
+        plugins: The packages that the user has allowed to bring design patterns.
     """
 
     source: str
@@ -79,6 +81,7 @@ class Order:
     options: BatchOptions
     threads: int
     gpu: str | None
+    plugins: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -107,6 +110,7 @@ def work(order: Order, connection: Connection) -> None:
     messenger = Messenger(connection)
     report = Report(_ignore_problem, _ignore, messenger.failure, lambda: [messenger])
     try:
+        plugins.allow(order.plugins)
         outcome = run_one(order.job(), order.options, report)
     except RecombineError as error:
         outcome = Outcome(order.title, error=str(error))

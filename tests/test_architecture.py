@@ -22,7 +22,12 @@ OPEN_TO_PATTERNS = {"clock", "contrast", "decoding", "distances", "errors", "map
 OPEN_TO_PATTERNS |= {"affinity", "cuts", "neighbor_graph", "set_outputs", "temperature"}
 #: Who imports modules by name, each only names of files in the package's own folders.
 IMPORT_BY_NAME = {"recombine/__init__.py", "recombine/registry.py", "recombine/datasets/base.py"}
-IMPORT_BY_NAME |= {"recombine/views/base.py", "recombine/torchvision_import.py", "recombine/plots/base.py"}
+IMPORT_BY_NAME |= {
+    "recombine/views/base.py",
+    "recombine/torchvision_import.py",
+    "recombine/plots/base.py",
+    "recombine/plugins.py",
+}
 #: Packages that need not be installed, each with the one file that imports it.
 EXTRAS = {
     "matplotlib": "recombine/canvas.py",
@@ -194,7 +199,7 @@ def test_only_the_runners_catch_everything():
         for handler in of_kind(parsed(path), ast.ExceptHandler)
         if handler.type is None or broad & {dotted(node) for node in ast.walk(handler.type)}
     }
-    assert found <= {"recombine/execute.py", "recombine/batch.py", "recombine/worker.py"}
+    assert found <= {"recombine/execute.py", "recombine/batch.py", "recombine/worker.py", "recombine/plugins.py"}
 
 
 def test_torchvision_is_imported_in_one_place():
