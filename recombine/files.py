@@ -12,9 +12,13 @@ _LONGEST_NAME = 80
 
 
 def write_beside(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a file beside ``path``, then rename it: readers see the old file or the new one."""
+    """Let ``write`` fill a new file beside ``path``, then rename it: readers see the old file or the new one.
+
+    Neither follows a symbolic link that has the name of the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside.unlink(missing_ok=True)
     try:
         write(beside)
         os.replace(beside, path)

@@ -14,7 +14,8 @@ from recombine.problems import Finding, Problem, file_problem, printable
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,\]}]+')
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+#: A string without end reaches to the end of the text: trying again from each quote in it would take for ever.
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _LARGEST_FILE = 16 * 2**20
 _DEEPEST_NESTING = 60

@@ -27,10 +27,13 @@ _REFUSED_TRANSFORMS = {
     "FiveCrop": "it returns several images for one",
     "TenCrop": "it returns several images for one",
 }
+_PICKLES = "it opens pickled objects that lie beside its data, and those can run code"
 _REFUSED_DATASETS = {
     "VisionDataset": "it is the abstract base of the datasets",
     "DatasetFolder": 'it needs a loader, which is code and cannot be given in JSON; use "ImageFolder"',
     "LFWPairs": _PAIRS,
+    "LSUN": _PICKLES,
+    "LSUNClass": _PICKLES,
     "Kinetics": "a sample is a video",
     "HMDB51": "a sample is a video",
     "UCF101": "a sample is a video",

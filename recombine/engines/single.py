@@ -115,7 +115,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         lines = str(error).strip().splitlines() or ["torch does not know it"]
         raise UsageError(f'device "{name}" cannot be used: {lines[0]}. Write "cpu" or "{_IF_AVAILABLE}".') from error
     if device.type == "meta":
