@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from recombine.json_syntax import cause_of
@@ -139,7 +140,11 @@ def read(path: Path) -> tuple[Document | None, list[Problem]]:
     """Read a JSON file; return the document (None if it cannot be parsed) and every problem found on the way."""
     name = printable(str(path))
     try:
-        if path.stat().st_size > _LARGEST_FILE:
+        facts = path.stat()
+        if not (S_ISREG(facts.st_mode) or S_ISDIR(facts.st_mode)):
+            # Devices and pipes may never end.
+            return None, [file_problem(name, "RC001", "it is a device or a pipe, not a file")]
+        if facts.st_size > _LARGEST_FILE:
             remedy = "A method file is a few kilobytes."
             return None, [file_problem(name, "RC001", f"the file is larger than {_LARGEST_FILE // 2**20} MiB", remedy)]
         text = path.read_bytes().decode("utf-8-sig")

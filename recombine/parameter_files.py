@@ -1,11 +1,14 @@
 """Reading and writing parameters: tensors only, never objects, never half a file."""
 
+import io
 import pickle
 import struct
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import IO, Any
 
 import torch
@@ -26,8 +29,13 @@ _UNREADABLE = (
     ArithmeticError,
     MemoryError,
     struct.error,
+    zipfile.BadZipFile,
 )
+#: How an archive begins; torch tells its newer format from the older one by that.
+_ARCHIVE = b"PK\x03\x04"
 _MOST_DIFFERENCES = 4
+_LONGEST_NAME = 80
+_NOT_PLAIN = "is no plain block of real numbers"
 
 
 def save_tensors(tensors: Any, path: Path) -> None:
@@ -57,6 +65,8 @@ def load_tensor(path: Path) -> Tensor:
     content = _load(path)
     if not isinstance(content, Tensor):
         raise ParameterFileError(f"{path}: holds {type(content).__name__}, not a tensor")
+    if not _is_plain(content):
+        raise ParameterFileError(f"{path}: {_NOT_PLAIN}")
     return content
 
 
@@ -92,13 +102,30 @@ def _differences(own: Mapping[str, Any], state: Mapping[Any, Any]) -> Iterator[s
             yield f'it lacks "{name}"'
         elif not isinstance(state[name], Tensor):
             yield f'"{name}" is no tensor'
+        elif not _is_plain(state[name]):
+            yield f'"{name}" {_NOT_PLAIN}'
         elif not is_lazy(value) and state[name].shape != value.shape:
             yield f'"{name}" has the shape {tuple(state[name].shape)}, but the mapping needs {tuple(value.shape)}'
-    yield from (f'it has "{name}", which the mapping lacks' for name in state if name not in own)
+    yield from (f'it has "{_in_words(name)}", which the mapping lacks' for name in state if name not in own)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Tell whether a tensor is a block of real numbers, and not sparse, nested, quantized, or without any numbers."""
+    is_dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
+    return is_dense and not (tensor.is_nested or tensor.is_quantized or tensor.is_complex())
+
+
+def _in_words(name: Any) -> str:
+    """Return the name of an entry; what is none could be endless when it is written down."""
+    return name[:_LONGEST_NAME] if isinstance(name, str) else type(name).__name__
 
 
 def _load(path: Path) -> Any:
     try:
+        mode = path.stat().st_mode
+        if not (S_ISREG(mode) or S_ISDIR(mode)):
+            # Devices and pipes may never end.
+            raise ParameterFileError(f"{path}: cannot be read: it is a device or a pipe, not a file")
         with path.open("rb") as file:
             return read_tensors(file, path)
     except OSError as error:
@@ -115,6 +142,7 @@ def read_tensors(file: IO[bytes], path: Path) -> Any:
         with warnings.catch_warnings():
             # torch wonders about pickles of other protocols, and then refuses them.
             warnings.simplefilter("ignore")
+            _check_archive(file, path)
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ParameterFileError(
@@ -123,6 +151,20 @@ def read_tensors(file: IO[bytes], path: Path) -> Any:
         ) from error
     except _UNREADABLE as error:
         raise ParameterFileError(f"{path}: cannot be read as a file of tensors: {_first_line(error)}") from error
+
+
+def _check_archive(file: IO[bytes], path: Path) -> None:
+    """Make sure that what an archive holds takes no more memory than the file; torch itself compresses nothing."""
+    if file.read(len(_ARCHIVE)) == _ARCHIVE:
+        size = file.seek(0, io.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+        is_compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if is_compressed or sum(entry.file_size for entry in entries) > size:
+            raise ParameterFileError(
+                f"{path}: refused: it is an archive that is larger unpacked than packed, which torch.save never writes"
+            )
+    file.seek(0)
 
 
 def _first_line(error: BaseException) -> str:
