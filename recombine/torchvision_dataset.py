@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from recombine.datasets.base import NotThereError, Request, Samples, Source, first_complete, image_tensor
 from recombine.errors import DataError
+from recombine.inert import inert
 from recombine.mapped import gathered, tensor_over
 from recombine.torchvision_classes import parameters, refusal, refused_argument, resolve, split_selector
 from recombine.torchvision_import import FAILURES
@@ -22,6 +24,8 @@ _FLAGS = {"train": {"train": True, "test": False}, "background": {"background": 
 _PROBES = 16
 _GRAY_DIMENSIONS = 2
 _LABEL_ATTRIBUTES = ("targets", "labels")
+#: Folders below ``root`` that constructors make where they are absent, although they are only to look.
+_MADE_BY_LOOKING = {"Caltech101": "caltech101", "Caltech256": "caltech256", "INaturalist": ""}
 _CLASS_ATTRIBUTES = ("classes", "class_to_idx", "_characters")
 _LONGEST_CAUSE = 300
 
@@ -91,13 +95,14 @@ class TorchvisionSource(Source):
 
     def _item(self, part: Any, position: int) -> tuple[Tensor, int | None]:
         try:
-            item = part[position]
+            with inert():
+                item = part[position]
+                image, target = (item[0], item[1]) if isinstance(item, tuple) and len(item) > 1 else (item, None)
+                tensor = _as_tensor(image)
         except FAILURES as error:
             raise DataError(
                 f'dataset "{self._type_name}": sample {position} cannot be read: {_cause(error)}'
             ) from error
-        image, target = (item[0], item[1]) if isinstance(item, tuple) and len(item) > 1 else (item, None)
-        tensor = _as_tensor(image)
         if tensor is None:
             raise DataError(f'dataset "{self._type_name}": sample {position} is a {type(image).__name__}, no image')
         return tensor, _label(target)
@@ -173,6 +178,8 @@ def _open_splits(type_name: str, **arguments: Any) -> TorchvisionSource:
         NotThereError: If it is not completely below ``root``.
         DataError: If the class refuses the arguments.
     """
+    if type_name in _MADE_BY_LOOKING and not (Path(arguments["root"]) / _MADE_BY_LOOKING[type_name]).is_dir():
+        raise NotThereError("no such folder")
     if any(parameter["name"] == "download" for parameter in parameters("dataset", type_name)):
         arguments["download"] = False
     try:
@@ -200,7 +207,8 @@ def _instances(type_name: str, arguments: Mapping[str, Any]) -> TorchvisionSourc
     """Instantiate the class once, or once for each of the ``splits``; its own exceptions pass."""
     plain = {key: value for key, value in arguments.items() if key != "splits"}
     create: Callable[..., Any] = resolve("dataset", type_name)
-    parts = [create(**plain, **split) for split in _split_arguments(type_name, arguments)]
+    with inert():
+        parts = [create(**plain, **split) for split in _split_arguments(type_name, arguments)]
     if any(len(part) == 0 for part in parts):
         raise NotThereError("it holds no samples")
     for part in parts:

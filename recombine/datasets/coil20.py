@@ -9,6 +9,7 @@ from torch import Tensor
 
 from recombine.datasets.base import NotThereError, OwnDataset, Samples, image_tensor, stacked
 from recombine.errors import DataError
+from recombine.inert import inert
 
 _OBJECTS = 20
 _VIEWS = 72
@@ -66,7 +67,7 @@ def _gray(path: Path) -> Tensor:
     from PIL import Image  # here, as it takes long to import and validation needs none
 
     try:
-        with Image.open(path) as image:
+        with inert(), Image.open(path) as image:
             return image_tensor(image.convert("L"))
     except OSError as error:
         raise DataError(f'dataset "COIL20": {path} cannot be read: {error}') from error
