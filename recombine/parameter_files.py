@@ -56,6 +56,17 @@ def _save(tensors: Any, path: Path) -> None:
         torch.save(tensors, file)
 
 
+def may_hold_tensors(path: Path) -> bool:
+    """Tell whether a file is empty, or begins like one that :func:`save_tensors` wrote; False for what is no file."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ARCHIVE)) in (b"", _ARCHIVE)
+    except OSError:
+        return False
+
+
 def load_tensor(path: Path) -> Tensor:
     """Read one tensor.
 

@@ -128,7 +128,7 @@ class Preflight:
         for key in ("save_mapping_parameters", "save_centroids"):
             for i, block in enumerate(getattr(phase, key)):
                 try:
-                    self.places.check(block["path_to_file_or_dir"])
+                    self.places.check(block["path_to_file_or_dir"], replaces=not block["keep_old_files"])
                 except ParameterFileError as error:
                     place = f"{place_of(self.config, 'phases', phase.name)}/{key}/{i}/path_to_file_or_dir"
                     yield Finding("RC505", str(error), "", place)

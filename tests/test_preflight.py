@@ -411,7 +411,7 @@ def test_sizes_are_checked_for_what_they_are():
 def test_the_checks_are_of_one_method(tmp_path):
     loaded = load_dict(rich())
     checks = Preflight(loaded.require(), None, None, {})
-    checks.places = type("Anywhere", (), {"check": staticmethod(lambda path: None)})()
+    checks.places = type("Anywhere", (), {"check": staticmethod(lambda path, replaces: None)})()
     assert checks.check() == []
     assert len(checks.samples["few"]) == 60
     assert json.dumps(loaded.require().resolved)

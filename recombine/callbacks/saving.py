@@ -84,7 +84,8 @@ class ParameterSaver(Callback):
 
     def _save(self, savings: Sequence[_Saving]) -> None:
         for saving in savings:
-            save_tensors(_on_cpu(saving.content()), saving.path)
+            # A folder on the way may have become a link since the phase began.
+            save_tensors(_on_cpu(saving.content()), self.places.to_write(str(saving.path)))
 
     def _path(self, block: Block, phase: PhaseView, what: str) -> Path:
         text = block["path_to_file_or_dir"]
