@@ -14,6 +14,7 @@ from recombine.datasets import base as datasets
 from recombine.factory import FactoryError
 from recombine.pointers import escaped
 from recombine.problems import Finding
+from recombine.repetitions import repetition_errors
 from recombine.signatures import Call, Parameter
 from recombine.subschemas import Visit, annotation, properties, root_schema, walk
 
@@ -45,11 +46,13 @@ def _is_complete(kind: str, value: Any) -> bool:
 
 def _errors(kind: str, visit: Visit) -> Iterator[FactoryError]:
     if kind == "transform":
-        yield from _transform_errors(visit.value)
+        found = list(_transform_errors(visit.value))
+        yield from found or repetition_errors(visit.value)
     elif kind == "dataset":
         yield from _dataset_errors(visit.value, tuple(properties(visit.parts)))
     else:
         found = list(signatures.check_block(kind, visit.value))
+        found = found or (list(repetition_errors(visit.value)) if kind == "layer" else [])
         yield from found or _trial(kind, json.dumps(visit.value))
 
 

@@ -23,13 +23,14 @@ _WIDTH = 160
 def guarded(action: Callable[[dict[str, Any]], int], options: dict[str, Any]) -> None:
     """Run a command; the user's mistakes become one message and an exit status, ours keep their traceback."""
     from recombine.errors import RecombineError
+    from recombine.problems import printable
 
     signal.signal(signal.SIGTERM, _terminate)
     try:
         _allow(options.pop("plugins", ()))
         sys.exit(action(options))
     except RecombineError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(printable(f"error: {error}"), err=True)
         sys.exit(_USAGE)
     except KeyboardInterrupt as error:
         for again in (signal.SIGINT, signal.SIGTERM):
@@ -82,7 +83,9 @@ def show_problem(problem: "Problem") -> None:
 
 
 def _show_failure(text: str) -> None:
-    click.echo(text, err=True)
+    from recombine.problems import printable
+
+    click.echo(printable(text), err=True)
 
 
 def show_table(outcomes: "Sequence[Outcome]") -> None:

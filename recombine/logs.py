@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recombine.errors import UsageError
+from recombine.problems import printable
 from recombine.run_folder import unwritable_logs
 
 Emit = Callable[[str], None]
@@ -57,7 +58,7 @@ class Log:
 
     def __call__(self, line: str) -> None:
         """Say a line."""
-        stamped = self.options.stamped(line)
+        stamped = self.options.stamped(printable(line))
         self.emit(stamped)
         if self.path is not None and not self._is_given_up:
             try:

@@ -48,7 +48,9 @@ CODES = {
 
 #: How like another a word must be to be taken for it, in [0, 1]: "splits" is no misspelt "sets".
 _LEAST_LIKENESS = 0.61
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def has_errors(problems: Iterable[Problem]) -> bool:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters, and halves of characters, as escapes; line breaks stay."""
+    """Return ``text`` with what a terminal obeys or hides, and halves of characters, as escapes; line breaks stay."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -96,8 +96,10 @@ def claimed(log_dir: Path, run: RunDescription, now: datetime, is_fresh: bool = 
     """
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
+        _check_plain(log_dir / LOCK)
         with FileLock(log_dir / LOCK, timeout=_SECONDS_FOR_LOG_DIR):
             folder = _found_or_new(log_dir, run, now, is_fresh)
+            _check_plain(folder.path)
             lock = _locked(folder.path)
     except OSError as error:
         raise unwritable_logs(log_dir, error) from error
@@ -105,6 +107,18 @@ def claimed(log_dir: Path, run: RunDescription, now: datetime, is_fresh: bool = 
         yield folder if folder.is_new else RunFolder(folder.path, folder.generation, read_json(folder.path / RESULT))
     finally:
         lock.release()
+
+
+def _check_plain(path: Path) -> None:
+    """Make sure that neither a file or folder nor anything in it is a symbolic link, through which a run would write.
+
+    Raises:
+        UsageError: One is.
+    """
+    for found in (path, *path.rglob("*")):
+        if found.is_symlink():
+            remedy = "Remove it, or name another log folder with --log-dir"
+            raise UsageError(f"{found} is a symbolic link, and a run writes to no place but its folder. {remedy}")
 
 
 def _locked(folder: Path) -> FileLock:

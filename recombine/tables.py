@@ -5,6 +5,7 @@ from rich.text import Text
 
 from recombine.batch import NOT_RUN, Outcome
 from recombine.dataset_result import DatasetResult
+from recombine.problems import printable
 
 _COLUMNS = ("method file", "status", "seed", "dataset", "n", "ACC", "NMI", "ARI", "note")
 
@@ -14,7 +15,7 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
     table = Table(*_COLUMNS)
     for outcome in outcomes:
         for row in _rows(outcome):
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 

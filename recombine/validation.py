@@ -130,7 +130,8 @@ def _too_few(error: ValidationError) -> tuple[str, str, str]:
 
 
 def _too_many(error: ValidationError) -> tuple[str, str, str]:
-    return "RC104", f"at most {error.validator_value} items may stand here", ""
+    kind = {"maxItems": "items", "maxLength": "characters"}[str(error.validator)]
+    return "RC104", f"at most {error.validator_value} {kind} may stand here", ""
 
 
 def _not(error: ValidationError) -> tuple[str, str, str]:
@@ -170,6 +171,7 @@ _DESCRIPTIONS: dict[str, Callable[[ValidationError], tuple[str, str, str]]] = {
     "exclusiveMaximum": _bound,
     "minItems": _too_few,
     "maxItems": _too_many,
+    "maxLength": _too_many,
     "minProperties": _too_few,
     "minLength": _too_few,
     "not": _not,
