@@ -187,7 +187,7 @@ class Request:
 
     def roots(self) -> list[Path]:
         """Return the places where the dataset may be, the preferred first."""
-        given = Path(str(self.arguments["root"])).expanduser()
+        given = expanded(self.arguments["root"])
         own = self.base_dir / given
         if self.data_root is None:
             return [own]
@@ -263,6 +263,18 @@ def first_complete(request: Request, construct: Callable[..., Opened], remedy: s
         + "\n".join(reasons)
         + f'\nTo mend it, {remedy}correct "root", or give --data-root.'
     )
+
+
+def expanded(path: Any) -> Path:
+    """Return a path as a file names it, ``~`` being the user's own folder.
+
+    Raises:
+        DataError: It starts in the folder of a user whom this machine does not know.
+    """
+    try:
+        return Path(str(path)).expanduser()
+    except RuntimeError as error:
+        raise DataError(f'"{path}" starts in the folder of a user whom this machine does not know') from error
 
 
 def image_tensor(image: Any) -> Tensor:

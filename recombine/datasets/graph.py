@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recombine.datasets.base import NotThereError, OwnDataset, Samples, array_of, check_finite, numbered
+from recombine.datasets.base import NotThereError, OwnDataset, Samples, array_of, check_finite, expanded, numbered
 from recombine.errors import DataError
 from recombine.graph import Graph as Edges
 from recombine.mapped import tensor_over
@@ -65,7 +65,7 @@ class Graph(OwnDataset):
         return Samples(self._values, *self._numbered_labels(), graph=graph)
 
     def _beside(self, path: str | None) -> Path | None:
-        return self._root.parent / Path(str(path)).expanduser() if path is not None else None
+        return self._root.parent / expanded(path) if path is not None else None
 
     @cached_property
     def _edges(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recombine.datasets.base import NotThereError, OwnDataset, Samples, array_of, check_finite, numbered
+from recombine.datasets.base import NotThereError, OwnDataset, Samples, array_of, check_finite, expanded, numbered
 from recombine.errors import DataError
 from recombine.mapped import tensor_over
 
@@ -36,7 +36,7 @@ class Images(OwnDataset):
 
     def __init__(self, root: Path, labels: str | None = None, channels: str | None = None) -> None:
         self._root = root
-        self._labels = root.parent / Path(str(labels)).expanduser() if labels is not None else None
+        self._labels = root.parent / expanded(labels) if labels is not None else None
         self._channels = channels
         for path in (self._root, self._labels):
             if path is not None and not path.is_file():

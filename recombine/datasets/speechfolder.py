@@ -16,6 +16,8 @@ from recombine.mapped import gathered
 
 _SUFFIX = ".wav"
 _LEAST = {"sample_rate": 1000, "num_mel_bands": 1, "window": 1, "hop_frames": 1}
+#: Beyond these a few seconds of speech would fill the memory.
+_GREATEST = {"sample_rate": 200_000, "num_mel_bands": 1000}
 _FEWEST_SPEAKERS = 2
 
 
@@ -72,6 +74,8 @@ class SpeechFolder(OwnDataset):
         for name, value in given.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < _LEAST[name]:
                 raise DataError(f'"{name}" is an integer of at least {_LEAST[name]}, not {value!r}')
+            if value > _GREATEST.get(name, value):
+                raise DataError(f'"{name}" is an integer of at most {_GREATEST[name]}, not {value}')
         self._root = root if split is None else root / str(split)
         self._log_mel = LogMel(sample_rate, num_mel_bands)
         self._window, self._hop = window, hop_frames
@@ -121,9 +125,14 @@ class SpeechFolder(OwnDataset):
 
 
 def _speakers(root: Path) -> list[_Speaker]:
-    """Return the folders at and below ``root`` that hold wav files, sorted by name."""
-    speakers = []
-    for folder, _, names in os.walk(root, followlinks=True):
+    """Return the folders at and below ``root`` that hold wav files, sorted by name; links in a circle end it not."""
+    speakers, seen = [], set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
         wavs = [name for name in names if name.lower().endswith(_SUFFIX) and not name.startswith(".")]
         converted = {name.lower()[: -len(_SUFFIX)] for name in wavs}
         files = tuple(Path(folder, name) for name in sorted(wavs) if name.lower() not in converted)

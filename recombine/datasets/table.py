@@ -1,7 +1,9 @@
 """A table of samples x features: the way in for people who cluster data of their own."""
 
 import csv
+import lzma
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 from recombine.datasets.base import NotThereError, OwnDataset, Samples, check_finite, numbered
 from recombine.errors import DataError
 from recombine.mapped import open_array, tensor_over
-from recombine.memory import memory_budget
+from recombine.memory import in_words, memory_budget
 
-_UNREADABLE = (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile)
+#: What archives raise: RuntimeError where they need a password, NotImplementedError (which is one) for odd methods.
+_OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
+_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, csv.Error, *_OF_ARCHIVES)
 _OWN_ARGUMENTS = {".csv": ("label_column", "delimiter"), ".npy": (), ".npz": ("label_key", "data_key")}
 _DIMENSIONS = 2
 _MAPPABLE = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
@@ -92,6 +96,8 @@ class Table(OwnDataset):
 
     def _read_csv(self) -> Samples:
         delimiter = str(self._given["delimiter"] or ",")
+        if len(delimiter) != 1:
+            raise DataError(f'{self._root}: "delimiter" is one character, not "{delimiter}"')
         with self._root.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter)
             rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
@@ -145,6 +151,7 @@ class Table(OwnDataset):
         if isinstance(archive, np.ndarray):
             raise DataError(f"{self._root} is no .npz file")
         with archive:
+            self._check_size(archive)
             label_key, data_key = self._given["label_key"], self._given["data_key"]
             others = [key for key in archive.files if key != label_key]
             if data_key is None and len(others) != 1:
@@ -154,6 +161,16 @@ class Table(OwnDataset):
                     raise DataError(f'{self._root}: no array is called "{key}"; the arrays: {", ".join(archive.files)}')
             labels = None if label_key is None else archive[label_key]
             return _samples(archive[data_key or others[0]], labels, self._root)
+
+    def _check_size(self, archive: Any) -> None:
+        """Raise DataError where an archive would take more memory unpacked than a dataset may take."""
+        size = sum(entry.file_size for entry in archive.zip.infolist())
+        if size > memory_budget():
+            limit = in_words(memory_budget())
+            raise DataError(
+                f"{self._root} takes {in_words(size)} unpacked, and a dataset may take {limit} in memory: "
+                "store it as .npy, which can stay on disk"
+            )
 
 
 def _split_header(rows: NumberedRows, label_column: Any) -> tuple[list[str] | None, NumberedRows]:
