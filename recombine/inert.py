@@ -1,6 +1,5 @@
 """Reading what others wrote with libraries that trust it: no program is run, and nothing is unpacked elsewhere."""
 
-import importlib
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +14,15 @@ def inert() -> Iterator[None]:
     - tarfile would, before Python 3.14, write where the names in an archive say, links and ``..`` included.
     - A picture of more pixels than Pillow believes in is an OSError, as other broken pictures are.
     """
-    images: Any = importlib.import_module("PIL.Image")
-    postscript: Any = importlib.import_module("PIL.EpsImagePlugin")
+    from PIL import EpsImagePlugin, Image  # here, as it takes long to import and validation needs none
+
+    postscript: Any = EpsImagePlugin
     archives: Any = tarfile.TarFile
     before = postscript.gs_binary, vars(archives)["extraction_filter"]
     postscript.gs_binary, archives.extraction_filter = False, staticmethod(tarfile.data_filter)
     try:
         yield
-    except images.DecompressionBombError as error:
+    except Image.DecompressionBombError as error:
         raise OSError(str(error)) from error
     finally:
         postscript.gs_binary, archives.extraction_filter = before

@@ -12,6 +12,8 @@ from recombine.subschemas import JsonObject
 _KIND = "x-works-on"
 _PARTS = ("train", "validation", "test")
 _LEAST_SIZE, _RANGE = 2, 2
+#: The most objects of a batch: their places alone take half a GiB, and a set needs more.
+_MOST_OBJECTS = 2**26
 #: 0.64 + 0.16 + 0.2 is a little more than 1 in some orders.
 _ROUNDING = 1e-9
 
@@ -49,6 +51,9 @@ def _draw_findings(dataset: JsonObject, place: str) -> Iterator[Finding]:
         message = f"the least number of clusters of a set ({sets['min_clusters']}) is above the greatest ({most})"
         remedy = f'Write at most {most}, or a larger "num_clusters".'
         yield Finding("RC104", message, remedy, f"{place}/sets/min_clusters")
+    if batch_of(dataset) > _MOST_OBJECTS:
+        message = f"a batch of {dataset['batch_size']} sets has more than {_MOST_OBJECTS:,} objects"
+        yield Finding("RC104", message, "Write a smaller number.", f"{place}/batch_size")
     yield from _size_findings(sets, most, f"{place}/sets/num_objects")
     shares = [part for part in map(sets["classes"].get, _PARTS) if isinstance(part, (int, float))]
     if max(shares, default=0) <= 1 < sum(shares) - _ROUNDING:
