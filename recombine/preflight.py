@@ -211,7 +211,7 @@ class Preflight:
         place = place_of(self.config, "phases", phase.name)
         yield from self._parameter_findings(phase, method, place)
         self._written += [
-            ((self.config.folder / block["path_to_file_or_dir"]).resolve(), block["keep_old_files"])
+            (_real(self.config.folder / block["path_to_file_or_dir"]), block["keep_old_files"])
             for block in (*phase.save_mapping_parameters, *phase.save_centroids)
         ]
         options = self.config.centroids
@@ -239,11 +239,16 @@ class Preflight:
 
     def _is_written(self, path: Path) -> bool:
         """Tell whether an earlier phase of the method writes ``path``, or may: the names in folders are not known."""
-        resolved = path.resolve()
+        resolved = _real(path)
         return any(
             own in (resolved, resolved.parent) and not (keeps_old and os.path.isfile(resolved))
             for own, keeps_old in self._written
         )
+
+
+def _real(path: Path) -> Path:
+    """Return a path with symbolic links resolved; those in a circle, which Path.resolve calls an error, stay."""
+    return Path(os.path.realpath(path))
 
 
 def _only_warnings(findings: Sequence[Finding]) -> bool:
