@@ -18,7 +18,7 @@ _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,\]}]+')
 #: A string without end reaches to the end of the text: trying again from each quote in it would take for ever.
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-_LARGEST_FILE = 16 * 2**20
+_LARGEST_FILE = 2 * 2**20
 _DEEPEST_NESTING = 60
 _MOST_DIGITS = 400
 _LONGEST_SHOWN = 20

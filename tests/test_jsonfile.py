@@ -180,8 +180,8 @@ def test_another_encoding_is_named(tmp_path, content, byte, position):
 def test_a_huge_file_is_not_read(tmp_path):
     path = tmp_path / "m.json"
     with path.open("wb") as file:
-        file.truncate(16 * 2**20 + 1)
-    assert unread(path) == f"{path}: error RC001: the file is larger than 16 MiB. A method file is a few kilobytes."
+        file.truncate(2 * 2**20 + 1)
+    assert unread(path) == f"{path}: error RC001: the file is larger than 2 MiB. A method file is a few kilobytes."
 
 
 def test_a_file_name_that_is_no_text_is_shown_with_escapes(tmp_path):

@@ -250,7 +250,7 @@ def test_devices_are_asked_for_not_imported(device):
         json.dumps({"name": "x", "mappings": [[[[]]] * 1000] * 50}),
         '{"seed": ' + "9" * 1_000_000 + "}",
         json.dumps({f"key {i}": i for i in range(3000)}),
-        json.dumps({"name": "x" * 5_000_000}),
+        json.dumps({"name": "x" * 1_500_000}),
     ],
     ids=["quotes", "quotes in a key", "brackets", "braces", "lists", "digits", "keys", "a long name"],
 )
