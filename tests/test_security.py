@@ -40,6 +40,9 @@ NAMES = (
     "Lіnear",  # noqa: RUF001  (a Cyrillic letter)
     "",
 )
+#: One of each kind, for places that share their lists with others.
+FEW_NAMES = ("os.system", "torch.nn.Linear", "__import__", "_parse", "functional", "partial", "eval")
+WITH_ALL_NAMES = ("layer", "function before", "transform", "dataset", "optimizer")
 LAYERS, TRANSFORMS = "/mappings/0/layers", "/datasets/0/transforms"
 SCHEDULERS = "/phases/0/optimizer_learning_rate_schedulers"
 FUNCTION = {"input_argument_name": "input"}
@@ -104,7 +107,7 @@ def refusals(tmp_path, method, at_most=5.0):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_name_reaches_code_anywhere(tmp_path, place):
-    for name in NAMES:
+    for name in NAMES if place in WITH_ALL_NAMES else FEW_NAMES:
         (pointer,) = PLACES[place](name)
         found = [text for text in refusals(tmp_path, rich(PLACES[place](name))) if pointer in text]
         assert any(text.startswith(tuple(f"error {code} " for code in CODES_OF_NAMES)) for text in found), (name, found)
@@ -131,9 +134,7 @@ def test_no_argument_of_a_dataset_is_code_or_an_address(tmp_path, argument):
     assert refusals(tmp_path, small({"/datasets/0": block}))[0].startswith(f"error RC202 at /datasets/0/{argument}: ")
 
 
-@pytest.mark.parametrize(
-    "key", ["$ref", "$id", "$dynamicRef", "__class__", "__reduce__", "py/object", "!!python/object"]
-)
+@pytest.mark.parametrize("key", ["$ref", "$id", "__reduce__", "py/object"])
 @pytest.mark.parametrize("place", ["", "/mappings/0", "/phases/0", "/datasets/0/transforms/0"])
 def test_keys_that_mean_something_elsewhere_mean_nothing_here(tmp_path, place, key):
     address, pointer = "http://127.0.0.1:9/method.json", place + "/" + key.replace("/", "~1")
