@@ -13,7 +13,8 @@ from recombine.build import assembled, build_mappings
 from recombine.config import DatasetConfig, MethodConfig
 from recombine.data import Data
 from recombine.datasets.base import Samples
-from recombine.errors import RecombineError
+from recombine.errors import DataError, RecombineError
+from recombine.factory import REFUSALS
 from recombine.load import Loaded
 from recombine.memory import physical_memory
 from recombine.method import Method
@@ -69,6 +70,9 @@ class _Trial:
         """Return warnings about the method; None where something seems not to fit."""
         try:
             data = WeightlessData(self._dataset, self._samples, self._config.seed)
+        except (DataError, *REFUSALS):
+            return None
+        try:
             method = self._method(data.sample_shape())
             fits = _fits_into_memory(method) and self._networks_fit(method, data) and self._phases_fit(method, data)
         except (RecombineError, RuntimeError, ValueError, IndexError):
