@@ -62,6 +62,8 @@ def shortened(config):
         changes[f"/datasets/{i}/batch_size"] = min(dataset["batch_size"], most)
         if dataset.get("sets"):
             changes[f"/datasets/{i}/sets/num_evaluation_sets"] = 2
+            least = dataset["num_clusters"] * dataset["sets"]["min_objects_per_cluster"]
+            changes[f"/datasets/{i}/sets/num_objects"] = least
     return changes
 
 

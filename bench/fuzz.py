@@ -1,0 +1,137 @@
+"""Try wrong and right method files in thousands: each is refused with a code, or runs a step.
+
+    python -m bench.fuzz [--mutants 5000] [--valid 5000] [--first 0] [--jobs 2]
+
+A mutant is a shipped configuration with one to three random mistakes; a valid file is drawn from the schemas. Every
+file has a number, from which all of it follows; the numbers go from ``--first`` on. A file that validates runs one
+iteration of every phase, and its final scores, on made samples with the shape of its dataset's. Anything but these
+outcomes is a traceback, is shown with the number of its file, and makes the exit status 1. Writes
+``bench/results/fuzz.json``, unless told otherwise; ``bench/write_fuzz.py`` puts the table into docs/security.md.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import FrameType
+from typing import Any
+
+from bench import common
+
+KINDS = ("mutants", "valid")
+_TRACEBACK = "traceback"
+_LIMIT_SECONDS = 180
+_CHUNK = 25
+_CONFIGURATIONS = Path(__file__).resolve().parent.parent / "configurations"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some files that one process tries: their kind, the number of the first one, and how many they are."""
+
+    kind: str
+    first: int
+    count: int
+
+
+def main() -> None:
+    """Try all files, and write what became of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=int, default=5000, help="how many files")
+    parser.add_argument("--first", type=int, default=0, help="number of the first file of each kind")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--no-results", action="store_true", help="write no figures")
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    started = time.monotonic()
+    found = {kind: Counter[str]() for kind in KINDS}
+    codes = {kind: Counter[str]() for kind in KINDS}
+    parts = [part for kind in KINDS for part in _parts(kind, arguments.first, getattr(arguments, kind))]
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=20) as pool:
+        for part, outcomes, refusals, failures in pool.imap_unordered(_tried, parts):
+            found[part.kind].update(outcomes)
+            codes[part.kind].update(refusals)
+            for failure in failures:
+                sys.stdout.write(failure)
+    content = {
+        "first": arguments.first,
+        "minutes": (time.monotonic() - started) / 60,
+        **{kind: {"outcomes": dict(found[kind]), "codes": dict(codes[kind].most_common())} for kind in KINDS},
+    }
+    if not arguments.no_results:
+        common.write("fuzz.json", content)
+    sys.stdout.write("".join(f"{kind}: {dict(found[kind])}\n" for kind in KINDS))
+    sys.exit(1 if any(found[kind][_TRACEBACK] for kind in KINDS) else 0)
+
+
+def _parts(kind: str, first: int, count: int) -> list[Part]:
+    return [Part(kind, first + done, min(_CHUNK, count - done)) for done in range(0, count, _CHUNK)]
+
+
+def _tried(part: Part) -> tuple[Part, Counter[str], Counter[str], list[str]]:
+    """Return what became of some files: outcomes, the codes of the refused ones, and tracebacks."""
+    from tests.fuzz import steps
+
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, _too_long)
+    outcomes, codes, failures = Counter[str](), Counter[str](), []
+    with tempfile.TemporaryDirectory() as place:
+        for number, path in _files(part, Path(place)):
+            signal.alarm(_LIMIT_SECONDS)
+            try:
+                outcome, refusals = steps.outcome(path, Path(place) / "logs")
+            except Exception:  # noqa: BLE001  (this is what is looked for)
+                outcome, refusals = _TRACEBACK, ()
+                failures.append(f"{part.kind} {number}:\n{traceback.format_exc()}\n")
+            signal.alarm(0)
+            shutil.rmtree(Path(place) / "logs", ignore_errors=True)
+            outcomes[outcome] += 1
+            codes.update(set(refusals))
+    return part, outcomes, codes, failures
+
+
+def _files(part: Part, place: Path) -> Iterator[tuple[int, Path]]:
+    """Yield numbers and files, each written when it is asked for."""
+    from tests.fuzz import mutants, valid
+
+    shutil.copytree(_CONFIGURATIONS, place / "configurations")
+    bases = [path for path in sorted((place / "configurations").rglob("*.json")) if _is_method(path)]
+    for number in range(part.first, part.first + part.count):
+        draws = Random(number)  # noqa: S311  (no secret)
+        if part.kind == "valid":
+            path, text = place / "random.json", json.dumps(valid.method(draws))
+        else:
+            base = draws.choice(bases)
+            path, (text, _) = base.with_name("mutant.json"), mutants.mutant(_content(base), draws)
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        yield number, path
+
+
+def _content(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _is_method(path: Path) -> bool:
+    return "phases" in _content(path)
+
+
+def _too_long(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise TimeoutError(f"not done after {_LIMIT_SECONDS} s")
+
+
+if __name__ == "__main__":
+    main()
