@@ -35,16 +35,12 @@ def _strategies() -> Entries:
 def _datasets() -> Entries:
     for name, cls in own_datasets().items():
         yield name, (cls.__doc__ or "").strip().partition("\n")[0]
-    for name in _usable("dataset"):
+    for name in torchvision_classes.usable("dataset"):
         yield name, "of torchvision.datasets"
 
 
 def _transforms() -> Entries:
-    return ((name, "") for name in _usable("transform"))
-
-
-def _usable(kind: torchvision_classes.Kind) -> list[str]:
-    return [name for name in torchvision_classes.names(kind) if torchvision_classes.refusal(kind, name) is None]
+    return ((name, "") for name in torchvision_classes.usable("transform"))
 
 
 def _metrics() -> Entries:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recombine import cli_new, cli_plan, cli_plot, cli_reproduce, cli_results, cli_validate
+from recombine import cli_new, cli_plan, cli_plot, cli_reproduce, cli_results, cli_schema, cli_validate
 from recombine.console import guarded, plugin_option, report, show_table
 
 _NAME_WIDTH = 30
@@ -163,4 +163,5 @@ main.add_command(cli_results.compare)
 main.add_command(cli_reproduce.reproduce)
 main.add_command(cli_plan.plan)
 main.add_command(cli_plot.plot)
+main.add_command(cli_schema.schema)
 main.add_command(cli_reproduce.status)

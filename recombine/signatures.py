@@ -13,7 +13,8 @@ from recombine.misspelt import certain
 from recombine.pointers import escaped
 from recombine.problems import nearest, suggestion
 
-_NEVER = {"device": "recombine places every module on the method's own device"}
+#: Arguments that no block can give, with the reason.
+NEVER = {"device": "recombine places every module on the method's own device"}
 _KINDS_THAT_NEST = ("layer", "scheduler")
 
 
@@ -151,12 +152,12 @@ def check_arguments(call: Call, parameters: tuple[Parameter, ...], named: Mappin
 
 
 def _unknown_arguments(call: Call, own: list[Parameter], named: Mapping[str, Any]) -> Iterator[FactoryError]:
-    known = [p.name for p in own if not p.variadic and not p.name.startswith("_") and p.name not in _NEVER]
+    known = [p.name for p in own if not p.variadic and not p.name.startswith("_") and p.name not in NEVER]
     takes_any = any(p.variadic and not p.positional for p in own)
     for key in named:
         place = f"/{escaped(key)}"
-        if key in _NEVER:
-            yield FactoryError("RC202", f'"{key}" cannot be given: {_NEVER[key]}', "Remove it.", place)
+        if key in NEVER:
+            yield FactoryError("RC202", f'"{key}" cannot be given: {NEVER[key]}', "Remove it.", place)
         elif key in call.provided:
             yield FactoryError("RC202", f'"{key}" cannot be given: recombine itself passes it', "Remove it.", place)
         elif key not in known and (not takes_any or key.startswith("_")):

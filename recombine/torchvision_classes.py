@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+from recombine.argument_types import argument_schema
+from recombine.docstrings import arguments
 from recombine.errors import DataError
 from recombine.torchvision_import import torchvision
 
@@ -42,10 +44,15 @@ _REFUSED_MODULES = {"torchvision.datasets._optical_flow": _PAIRS, "torchvision.d
 
 
 class Parameter(TypedDict):
-    """One parameter of a constructor; ``variadic`` stands only beside those that take any further arguments."""
+    """One parameter of a constructor.
+
+    ``variadic`` stands only beside those that take any further arguments, ``schema`` only where something is known of
+    the values: their JSON schema, with the default.
+    """
 
     name: str
     required: bool
+    schema: NotRequired[dict[str, Any]]
     variadic: NotRequired[bool]
 
 
@@ -62,6 +69,11 @@ Table = dict[str, dict[str, Entry]]
 def names(kind: Kind) -> list[str]:
     """Return the names of all classes of a kind, sorted, also of those that :func:`refusal` refuses."""
     return sorted(_entries(kind))
+
+
+def usable(kind: Kind) -> list[str]:
+    """Return the names of the classes of a kind that a method file can use, sorted."""
+    return [name for name in names(kind) if refusal(kind, name) is None]
 
 
 def parameters(kind: Kind, name: str) -> list[Parameter]:
@@ -151,21 +163,25 @@ def _constructor_parameters(found: type) -> list[Parameter]:
     """Return the constructor's parameters; its ``**kwargs`` stand for those of the next constructor above."""
     known: dict[str, Parameter] = {}
     for owner in [above for above in found.__mro__ if "__init__" in vars(above)]:
-        signature = list(inspect.signature(vars(owner)["__init__"]).parameters.values())[1:]
+        signature = list(inspect.signature(vars(owner)["__init__"], eval_str=True).parameters.values())[1:]
         for parameter in signature:
             if not parameter.name.startswith("_") and parameter.kind is not parameter.VAR_KEYWORD:
-                known.setdefault(parameter.name, _described(parameter))
+                told = arguments(owner.__doc__).get(parameter.name)
+                known.setdefault(parameter.name, _described(parameter, told.words if told is not None else ""))
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature):
             break
     return list(known.values())
 
 
-def _described(parameter: inspect.Parameter) -> Parameter:
+def _described(parameter: inspect.Parameter, words: str) -> Parameter:
     variadic = parameter.kind is parameter.VAR_POSITIONAL
     described: Parameter = {
         "name": parameter.name,
         "required": parameter.default is parameter.empty and not variadic,
     }
+    schema = argument_schema(parameter, words)
+    if schema:
+        described["schema"] = schema
     if variadic:
         described["variadic"] = True
     return described

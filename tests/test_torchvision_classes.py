@@ -33,7 +33,10 @@ def test_shipped_table_is_in_the_written_format() -> None:
 
 
 def test_parameters() -> None:
-    assert classes.parameters("transform", "CenterCrop") == [{"name": "size", "required": True}]
+    size = {"name": "size", "required": True, "schema": {"type": ["integer", "array"]}}
+    assert classes.parameters("transform", "CenterCrop") == [size]
+    (flag,) = [p for p in classes.parameters("dataset", "MNIST") if p["name"] == "train"]
+    assert flag["schema"] == {"type": ["boolean", "integer"], "default": True}
     assert [p["name"] for p in classes.parameters("dataset", "MNIST")] == [
         "root",
         "train",
