@@ -23,6 +23,8 @@ from recombine.subschemas import JsonObject
 
 _ORDER = ("string", "boolean", "integer", "number", "array", "object", "null")
 _TENSOR = "tensor"
+#: Annotations that say nothing: torch's own BroadcastingList2[int] is None when Python looks at it.
+_SILENT = (inspect.Parameter.empty, None, types.NoneType)
 _BRACKETS = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 _BETWEEN = re.compile(r"\s+or\s+|,|\|")
 _LISTS = (tuple, list, torch.Size, Sequence, Iterable)
@@ -108,7 +110,7 @@ def argument_schema(found: inspect.Parameter, words: str = "", nested: JsonObjec
 
 def shape_of(found: inspect.Parameter, words: str = "") -> Shape:
     """Return what a parameter takes."""
-    known = [of_annotation(found.annotation)] if found.annotation is not found.empty else []
+    known = [of_annotation(found.annotation)] if found.annotation not in _SILENT else []
     known += [of_words(words)] if words else []
     default = found.default
     if not known:
