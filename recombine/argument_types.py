@@ -1,6 +1,6 @@
 """Which JSON values an argument of a Python class takes, from its annotation, its documentation and its default.
 
-What is not known is left open: a value that a class would take is never refused. Where annotation and documentation
+What is not known is left open: a value that a class says it takes is never refused. Where annotation and documentation
 differ, both count.
 """
 
@@ -72,13 +72,16 @@ def _only(*names: str) -> Shape:
 ANYTHING = Shape(frozenset())
 _FLAG = _only("boolean", "integer")  # Python takes 0 and 1 as well.
 _NESTED = replace(_only("object"), nested=True)
+_DTYPE = Shape(
+    frozenset({"string"}), tuple(sorted(name for name, value in vars(torch).items() if isinstance(value, torch.dtype)))
+)
 _PLAIN: dict[Any, Shape] = {
     bool: _FLAG,
     int: _only("integer"),
     float: _only("number"),
     str: _only("string"),
     Path: _only("string"),
-    torch.dtype: _only("string"),
+    torch.dtype: _DTYPE,
     torch.Tensor: _only(_TENSOR),
     type(None): _only("null"),
     None: _only("null"),
@@ -114,8 +117,9 @@ def shape_of(found: inspect.Parameter, words: str = "") -> Shape:
     known += [of_words(words)] if words else []
     default = found.default
     if not known:
-        is_plain = isinstance(default, bool) or (found.name == "dtype" and default is None)
-        return (_FLAG if isinstance(default, bool) else _only("string")) | _only("null") if is_plain else ANYTHING
+        if found.name == "dtype" and default is None:
+            return _DTYPE | _only("null")
+        return _FLAG | _only("null") if isinstance(default, bool) else ANYTHING
     return reduce(_or_else, [*known, *_of_default(default)])
 
 

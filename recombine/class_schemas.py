@@ -15,8 +15,9 @@ from recombine.subschemas import JsonObject
 
 #: The key that holds the name, where it is not "type".
 NAME_KEYS = {"functional": "function_name", "dataset": "dataset"}
-#: Kinds whose arguments may name further classes of the kind.
+#: Kinds whose arguments may name further classes of the kind, and arguments that are lists of these.
 _NESTING = ("layer", "scheduler", "transform")
+_LISTS = {"scheduler": "schedulers", "transform": "transforms"}
 _TORCHVISION: tuple[torchvision_classes.Kind, ...] = ("dataset", "transform")
 _UNSAID = Described("", "")
 _RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
@@ -35,6 +36,8 @@ def class_definitions(ours: Mapping[str, Iterable[str]]) -> dict[str, JsonObject
         open_keys = dict.fromkeys((*keys, *factory.KEYS_OF_OURS.get(kind, ())), True)
         for name, schema in classes.items():
             own = {key: value for key, value in schema["properties"].items() if key not in open_keys}
+            if _LISTS.get(kind) in own:
+                own[_LISTS[kind]] = {**own[_LISTS[kind]], "type": "array", "items": reference(definition_name(kind))}
             schema["properties"] = {**own, **open_keys, **schema.pop("refined", {})}
             found[definition_name(kind, name)] = schema
     return found
@@ -159,8 +162,6 @@ def _torchvision_schema(kind: torchvision_classes.Kind, name: str) -> JsonObject
     ]
     found = {p["name"]: p.get("schema", {}) for p in parameters if not p.get("variadic")}
     required = [p["name"] for p in parameters if p["required"]]
-    if kind == "transform" and "transforms" in found:
-        found["transforms"] = {"type": "array", "items": reference(definition_name(kind))}
     selector = torchvision_classes.split_selector(name) if kind == "dataset" else None
     if selector is not None:
         found["splits"] = {
@@ -177,6 +178,8 @@ def _inspected(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return the parameters with their annotations, as far as Python can tell."""
     if target in _RECURRENT:
         target = nn.RNNBase
+    # A lazy layer takes what the layer that it becomes takes, but some are annotated with less.
+    target = getattr(target, "cls_to_become", None) or target
     try:
         return inspect.signature(target, eval_str=True).parameters
     except NameError:

@@ -1,7 +1,7 @@
 """What ``torchvision.transforms`` and ``torchvision.datasets`` offer to a method file, known without importing them.
 
-The table ``torchvision_signatures.json`` is generated. ``python -m recombine.torchvision_classes`` rewrites the part of
-the installed version and keeps the others. A version that the table lacks is imported and inspected.
+The table ``torchvision_signatures.json`` is generated. ``python -m recombine.generate`` rewrites the part of the
+installed version and keeps the others. A version that the table lacks is imported and inspected.
 """
 
 import importlib.metadata
@@ -187,11 +187,9 @@ def _described(parameter: inspect.Parameter, words: str) -> Parameter:
     return described
 
 
-def rewrite_table() -> None:
-    """Write what the installed version offers into the table and keep the other versions."""
-    tables = _read_tables() if TABLE_FILE.exists() else {}
-    tables[_installed_version()] = _live_table()
-    TABLE_FILE.write_text(_formatted(tables), encoding="utf-8")
+def table_text() -> str:
+    """Return the table as JSON, with what the installed version offers and what is known of the others."""
+    return _formatted({**_read_tables(), _installed_version(): _live_table()})
 
 
 def _formatted(tables: dict[str, Table]) -> str:
@@ -204,7 +202,3 @@ def _formatted(tables: dict[str, Table]) -> str:
             kinds.append(f"    {json.dumps(kind)}: {{\n{lines}\n    }}")
         versions.append(f"  {json.dumps(version)}: {{\n" + ",\n".join(kinds) + "\n  }")
     return "{\n" + ",\n".join(versions) + "\n}\n"
-
-
-if __name__ == "__main__":
-    rewrite_table()

@@ -1,4 +1,5 @@
 import inspect
+import types
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Literal
@@ -31,7 +32,6 @@ def parameter(annotation=inspect.Parameter.empty, default=inspect.Parameter.empt
         (int | float, {"type": "number"}),
         (bool, {"type": ["boolean", "integer"]}),
         (str | None, {"type": ["string", "null"]}),
-        (torch.dtype, {"type": "string"}),
         (int | tuple[int, int], {"type": ["integer", "array"], "items": {"type": "integer"}, "maxItems": 2}),
         (tuple[int, ...], {"type": "array", "items": {"type": "integer"}}),
         (list[float], {"type": "array", "items": {"type": "number"}}),
@@ -85,13 +85,21 @@ def test_words(words, schema):
          {"type": "array", "items": {"type": "number"}, "maxItems": 2, "default": [0.9, 1]}),
         (parameter(default=5.0), "", {"default": 5.0}),
         (parameter(default=False), "", {"type": ["boolean", "integer", "null"], "default": False}),
-        (parameter(default=None, name="dtype"), "", {"type": ["string", "null"]}),
+        (parameter(None), "", {}),
+        (parameter(types.NoneType, 1), "", {"default": 1}),
         (parameter(default=Colour.RED), "Colour", {"default": "red"}),
         (parameter(), "", {}),
     ],
 )  # fmt: skip
 def test_arguments(found, words, schema):
     assert argument_schema(found, words) == schema
+
+
+@pytest.mark.parametrize("found", [parameter(torch.dtype | None), parameter(default=None, name="dtype")])
+def test_dtypes_are_words(found):
+    words = argument_schema(found)["enum"]
+    assert {"float32", "bfloat16", "long", None} <= set(words)
+    assert "float33" not in words
 
 
 @pytest.mark.parametrize(("value", "shown"), [((1, (2, 3)), [1, [2, 3]]), ((1, None), None), (float("inf"), None)])

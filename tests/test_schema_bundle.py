@@ -30,6 +30,12 @@ PLURALS = {
     "datasets": "dataset",
 }
 LAYERS, OPTIMIZER, DATASET = "/mappings/0/layers", "/phases/0/optimizers/0", "/datasets/0"
+PATTERN, STRATEGY, SCHEDULERS = (
+    "/phases/0/design_patterns/0",
+    "/cluster_assignment_strategy",
+    "/phases/0/optimizer_learning_rate_schedulers",
+)
+STEPS = {"type": "ChainedScheduler", "optimizer_name": "Adam_0"}
 CONVOLUTION = {"type": "Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": 3}
 
 
@@ -159,6 +165,8 @@ def test_examples_of_the_schema_files_are_valid(schema):
         {f"{LAYERS}/0": {"type": "Linear", "in_features": 64, "out_features": 64, "bias": 0, "dtype": "float32"}},
         {f"{LAYERS}/0": {**CONVOLUTION, "kernel_size": [3, 3], "padding": "same"}},
         {f"{LAYERS}/0": TRANSFORMER_LAYER},
+        {f"{LAYERS}/0": {"type": "LazyConv2d", "out_channels": 2, "kernel_size": 3, "padding": "same"}},
+        {f"{LAYERS}/0": {"type": "AdaptiveAvgPool2d", "output_size": [None, 7]}},
         {f"{LAYERS}/0": {"type": "BatchNorm1d", "num_features": 64, "momentum": None}},
         {f"{OPTIMIZER}/betas": [0.5, 0.9]},
         {OPTIMIZER: {"type": "RMSpropTF", "lr": 1e-3}},
@@ -174,6 +182,11 @@ def test_examples_of_the_schema_files_are_valid(schema):
         {"/mappings/1": {"type": "design_pattern_specific", "mirror_of": "encoder", "output_non_linearity": None}},
         {"/mappings/1/post_processing_functions": [
             {"function_name": "gelu", "input_argument_name": "input", "approximate": "tanh"}]},
+        {"/mappings/1/post_processing_functions": [
+            {"function_name": "adaptive_avg_pool2d", "input_argument_name": "input", "output_size": [1, 1]},
+            {"function_name": "lp_pool2d", "input_argument_name": "input", "norm_type": 2, "kernel_size": 2},
+            {"function_name": "unfold", "input_argument_name": "input", "kernel_size": 3, "padding": [1, 0]}]},
+        {"/phases/0/design_patterns/0/pattern": "training_feature_extractor_through_reconstruction_of_samples"},
         {"/mappings/0/layer_initialization": [
             {"type": "kaiming_normal_", "layer_names": ["hidden"], "weight_type": "weight", "nonlinearity": "relu"}]},
     ],
@@ -229,6 +242,31 @@ def test_defaults_of_classes_are_valid(schema):
          ("/mappings/1/post_processing_functions/0/function_name", "enum")),
         ({"/mappings/1/post_processing_functions": [{"function_name": "softmax", "input_argument_name": "x"}]},
          ("/mappings/1/post_processing_functions/0/input_argument_name", "enum")),
+        ({"/mapping": []}, ("", "additionalProperties")),
+        ({"/datasets": {}}, ("/datasets", "type")),
+        ({"/mappings/0": {"type": "feature_extractor", "layer": []}}, ("/mappings/0", "additionalProperties")),
+        ({"/mappings/0/type": "encoder"}, ("/mappings/0/type", "enum")),
+        ({"/mappings/0/layer_initialization": [{"type": "xavier_normal", "layer_names": ["hidden"]}]},
+         ("/mappings/0/layer_initialization/0", "required")),
+        ({"/mappings/0/layer_initialization": [
+            {"type": "xavier", "layer_names": ["hidden"], "weight_type": "weight"}]},
+         ("/mappings/0/layer_initialization/0/type", "enum")),
+        ({f"{LAYERS}/1/dtype": "float33"}, (f"{LAYERS}/1/dtype", "enum")),
+        ({"/phases/0/order": "first"}, ("/phases/0/order", "type")),
+        ({"/phases/0/exit_criteria/iteration": 3}, ("/phases/0/exit_criteria", "additionalProperties")),
+        ({PATTERN: {"encoder_name": "encoder"}}, (PATTERN, "required")),
+        ({f"{PATTERN}/loss_weight": "1"}, (f"{PATTERN}/loss_weight", "type")),
+        ({f"{PATTERN}/loss_weight_schedule": {"warmup": 3}},
+         (f"{PATTERN}/loss_weight_schedule", "additionalProperties")),
+        ({f"{STRATEGY}/num_restarts": 3}, (STRATEGY, "additionalProperties")),
+        ({SCHEDULERS: [{"type": "StepLR", "optimizer_name": "Adam_0", "step_size": 3, "gama": 1}]},
+         (f"{SCHEDULERS}/0", "additionalProperties")),
+        ({SCHEDULERS: [{**STEPS, "schedulers": [{"type": "StepLR"}]}]}, (f"{SCHEDULERS}/0/schedulers/0", "required")),
+        ({SCHEDULERS: [{**STEPS, "schedulers": [{"type": "LambdaLR"}]}]},
+         (f"{SCHEDULERS}/0/schedulers/0/type", "enum")),
+        ({f"{DATASET}/sets": {"num_object": 20}}, (f"{DATASET}/sets", "additionalProperties")),
+        ({f"{DATASET}/batch_augmentations": [{"name": "a", "transform": []}]},
+         (f"{DATASET}/batch_augmentations/0", "additionalProperties")),
         ({"/mappings/1/architecture": {"path_to_file": "a.json", "index": 0}, "/mappings/1/mirror_of": "encoder",
           "/mappings/1/layers": []}, ("/mappings/1/architecture", "not")),
     ],
