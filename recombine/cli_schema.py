@@ -6,6 +6,9 @@ from typing import Any
 import click
 
 from recombine.console import guarded
+from recombine.errors import UsageError
+
+_USUAL_FILES = "configurations/**/*.json"
 
 
 @click.command()
@@ -13,8 +16,7 @@ from recombine.console import guarded
 @click.option("--vscode", is_flag=True, help="Write it to .vscode, and name it in .vscode/settings.json.")
 @click.option(
     "--files",
-    default="configurations/**/*.json",
-    show_default=True,
+    show_default=_USUAL_FILES,
     metavar="GLOB",
     help="With --vscode: which files are method files.",
 )
@@ -28,6 +30,8 @@ def schema(context: click.Context, /, **options: Any) -> None:
 
 
 def _schema(options: dict[str, Any]) -> int:
+    if options["files"] is not None and not options["vscode"]:
+        raise UsageError("--files says which files VS Code checks: give --vscode as well")
     if options["bundle"] is None and not options["vscode"]:
         click.echo(options["help"])
         return 0
@@ -35,7 +39,7 @@ def _schema(options: dict[str, Any]) -> int:
     from recombine.problems import printable
 
     if options["vscode"]:
-        lines = write_for_vscode(Path.cwd(), options["files"], options["bundle"])
+        lines = write_for_vscode(Path.cwd(), options["files"] or _USUAL_FILES, options["bundle"])
     else:
         lines = write_bundle(options["bundle"])
     for line in lines:

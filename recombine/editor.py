@@ -52,6 +52,8 @@ def write_for_vscode(folder: Path, glob: str, bundle: Path | None = None) -> Ite
 
 
 def _write(path: Path, text: str) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a folder, and a file is to be named")
     try:
         write_text(path, text)
     except OSError as error:

@@ -48,9 +48,22 @@ def test_bundle_writes_the_schema(call, tmp_path):
 
 
 def test_what_cannot_be_written_is_one_sentence(call, tmp_path, quick):
-    status, output, errors = call("schema", "--bundle", tmp_path)
-    assert (status, output) == (2, "")
-    assert errors == f"error: {tmp_path} cannot be written: Is a directory\n"
+    (tmp_path / "file").write_text("")
+    a_folder = "it is a folder, and a file is to be named"
+    for path, shown, reason in (
+        (tmp_path, tmp_path, a_folder),
+        ("", ".", a_folder),
+        ("file/b.json", "file/b.json", "File exists"),
+    ):
+        status, output, errors = call("schema", "--bundle", path)
+        assert (status, output) == (2, "")
+        assert errors == f"error: {shown} cannot be written: {reason}\n"
+
+
+def test_files_go_with_vscode(call, tmp_path, quick):
+    error = "error: --files says which files VS Code checks: give --vscode as well\n"
+    assert call("schema", "--bundle", "b.json", "--files", "*.json") == (2, "", error)
+    assert names(tmp_path) == []
 
 
 def test_vscode_writes_the_schema_and_settings(call, tmp_path):

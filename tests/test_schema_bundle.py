@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from recombine.subschemas import Subschema
 from tests.methods import RICH, SMALL, TRANSFORMER_LAYER, changed
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+TOOL = shutil.which("check-jsonschema", path=SCRIPTS)
 CONFIGURATIONS = sorted((ROOT / "configurations").rglob("*.json"))
 LATER = {"$defs", "unevaluatedProperties", "dependentRequired", "prefixItems", "$dynamicRef", "$anchor"}
 PLURALS = {
@@ -371,16 +374,15 @@ def test_the_schema_files_stay_as_they_are(schema):
 # --- another judge ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("check-jsonschema") is None, reason="check-jsonschema is not installed")
+@pytest.mark.skipif(TOOL is None, reason="check-jsonschema is not installed")
 def test_an_independent_tool_agrees(tmp_path):
     file, bad = tmp_path / "bundle.json", tmp_path / "bad.json"
     file.write_text(bundle.bundle_text(), encoding="utf-8")
     bad.write_text(json.dumps(changed(SMALL, {f"{LAYERS}/0": {**CONVOLUTION, "strides": 2}})), encoding="utf-8")
-    tool = [shutil.which("check-jsonschema")]
     for arguments, status in (
         (["--check-metaschema", file], 0),
         (["--schemafile", file, *CONFIGURATIONS], 0),
         (["--schemafile", file, bad], 1),
     ):
-        done = subprocess.run([*tool, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)  # noqa: S603
+        done = subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)  # noqa: S603
         assert done.returncode == status, done.stdout
