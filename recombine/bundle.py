@@ -15,8 +15,9 @@ _PACKAGES = ("recombine", "torch", "torchvision")
 
 
 def bundle() -> JsonObject:
-    """Return the schema, in draft-07, with all that it refers to: it takes what recombine takes.
+    """Return the schema, in draft-07, with all that it refers to.
 
+    It takes what recombine takes, except that values of arguments must be what their classes say that they take.
     Lists of architectures, which may lie among method files, are described as well. The schema knows the classes of
     the installed versions and tells these in its comment. Where it cannot tell what a class takes, it says nothing.
     """

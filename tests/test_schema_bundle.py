@@ -1,4 +1,4 @@
-"""The schema for editors: draft-07, complete, and never stricter than recombine itself."""
+"""The schema for editors: draft-07, complete, and no stricter than recombine and the classes that it names."""
 
 import copy
 import json
