@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from recombine.console import guarded
+from recombine.console import guarded, plugin_option
 from recombine.errors import UsageError
 
 _USUAL_FILES = "configurations/**/*.json"
@@ -20,6 +20,7 @@ _USUAL_FILES = "configurations/**/*.json"
     metavar="GLOB",
     help="With --vscode: which files are method files.",
 )
+@plugin_option
 @click.pass_context
 def schema(context: click.Context, /, **options: Any) -> None:
     """Write a JSON schema (draft-07) of method files for an editor.

@@ -75,6 +75,8 @@ def test_an_allowed_pattern_validates_lists_explains_plans_and_runs_like_ours(tm
     assert (status, "least_deviation (number," in output) == (0, True)
     status, output, _ = command(place, "explain", "example.json", "--plugin", NAME)
     assert (status, "+ 0.1 x wide_spread" in output) == (0, True)
+    assert command(place, "schema", "--bundle", "bundle.json", "--plugin", NAME)[0] == 0
+    assert '"least_deviation"' in (place / "bundle.json").read_text()
 
 
 def test_an_allowed_pattern_runs_in_processes_of_its_own_and_is_recorded(tmp_path):
