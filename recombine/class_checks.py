@@ -70,14 +70,20 @@ def _trial(kind: str, text: str) -> tuple[FactoryError, ...]:
             with torch.device("meta"):
                 factory.build_layer(block)
         elif kind == "optimizer":
-            arguments = factory.arguments_of(kind, block)
-            plain = {key: factory.plain_value(key, value) for key, value in arguments.items()}
-            factory.call(
-                block["type"], factory.resolve(kind, block["type"]), [nn.Parameter(torch.zeros(2, 2))], **plain
-            )
+            _try_optimizer(block)
     except FactoryError as error:
         return (error,)
     return ()
+
+
+def _try_optimizer(block: Mapping[str, Any]) -> None:
+    """Build an optimizer and let it go a step: some arguments are looked at only then."""
+    kind, parameter = block["type"], nn.Parameter(torch.zeros(2, 2))
+    parameter.grad = torch.zeros(2, 2)
+    arguments = factory.arguments_of("optimizer", block)
+    plain = {key: factory.plain_value(key, value) for key, value in arguments.items()}
+    optimizer = factory.call(kind, factory.resolve("optimizer", kind), [parameter], **plain)
+    factory.call(kind, optimizer.step)
 
 
 def _transform_errors(block: Mapping[str, Any]) -> Iterator[FactoryError]:

@@ -14,7 +14,7 @@ _ONE = ("items", "not", "then", "else", "propertyNames", "additionalProperties")
 _SEVERAL = ("anyOf", "oneOf")
 _PLAIN = {
     *("title", "description", "type", "required", "enum", "const", "default", "examples", "pattern", "uniqueItems"),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "minLength"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "minLength", "maxLength"),
     *("minProperties", "enumDescriptions"),
 }
 _ELSEWHERE = ("$ref", "allOf", "$schema", "$comment", "$defs", "unevaluatedProperties", "properties")

@@ -236,7 +236,9 @@ def _takes_one_kernel(optimizer: Any, arguments: Mapping[str, Any], parameters: 
     if _ONE_KERNEL not in inspect.signature(optimizer).parameters:
         return False
     try:
-        optimizer([torch.empty_like(parameter) for parameter in parameters[:1]], **arguments, fused=True)
+        twin = torch.zeros(2, dtype=parameters[0].dtype, device=parameters[0].device)
+        twin.grad = torch.zeros_like(twin)
+        optimizer([twin], **arguments, fused=True).step()
     except (RuntimeError, TypeError, ValueError):
         return False
     return True
