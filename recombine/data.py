@@ -219,9 +219,8 @@ class Data:
         key = (self.name, "excerpt")
         names = sorted({*views, PLAIN_VIEW} - {CLASSES})
         draws = {view: generator(self.options.seed, "view", *key, view) for view in names}
-        shown = {view: self.views[view](values, own) for view, own in draws.items()}
         classes = {CLASSES: self._classes(Request(index, {}))} if CLASSES in views else {}
-        return Batch(index, {**shown, **classes})
+        return Batch(index, {view: self.views[view](values, own) for view, own in draws.items()} | classes)
 
     def evaluation_batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once in natural order, in the plain view; the last batch may be smaller.

@@ -179,6 +179,7 @@ OF_SMALL = {
     # Ranges.
     "RC104_seed": {"/seed": -1},
     "RC104_name_without_text": {"/name": ""},
+    "RC104_name_too_long": {"/name": "small" * 50},
     "RC104_no_mappings": {"/mappings": []},
     "RC104_no_datasets": {"/datasets": []},
     "RC104_no_criterion": {_X: {}},
