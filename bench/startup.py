@@ -31,6 +31,8 @@ _COMMAND = (sys.executable, "main.py")
 _REPORT = "/phases/0/design_patterns/0/loss_report_interval=1"
 _MOMENTS = ("run_started", "phase_started", "losses")
 _POLL_SECONDS, _PATIENCE_SECONDS = 0.02, 300
+#: Beside a torch without CUDA torchvision cannot be imported by its name alone.
+_TORCHVISION = "from recombine.torchvision_import import torchvision\ntorchvision()\n"
 _TIMED = """
 import time
 from recombine.cli import main
@@ -102,7 +104,7 @@ def _moments(logs: Path) -> dict[str, float]:
 def _commands(folder: Path, num_files: int, rounds: int) -> dict[str, Any]:
     """Measure the commands that train nothing."""
     one, many = _copies(folder / "one", 1), _copies(folder / "many", num_files)
-    imports = _importing(_modules_of_validate(one, folder / "names.json"))
+    imports = importing(modules_of_validate([str(one)], folder / "names.json"))
     calls = {
         "help": Command([*_COMMAND, "--help"]),
         "import torch": Command([sys.executable, "-c", "import torch"]),
@@ -160,12 +162,12 @@ def _copies(folder: Path, num: int) -> Path:
     return folder
 
 
-def _modules_of_validate(folder: Path, file: Path) -> list[str]:
+def modules_of_validate(paths: Sequence[str], file: Path) -> list[str]:
     """Return the names of the modules that a validation has imported when it ends, in the order of their import."""
     text = (
         "import atexit, json, sys\n"
         f"atexit.register(lambda: json.dump(list(sys.modules), open({str(file)!r}, 'w')))\n"
-        f"sys.argv = ['main.py', 'validate', {str(folder)!r}]\n"
+        f"sys.argv = ['main.py', 'validate', *{list(paths)!r}]\n"
         "from recombine.cli import main\n"
         "main()\n"
     )
@@ -174,10 +176,11 @@ def _modules_of_validate(folder: Path, file: Path) -> list[str]:
     return names
 
 
-def _importing(names: Sequence[str]) -> str:
+def importing(names: Sequence[str]) -> str:
     """Return a program that imports modules by name; those that are made at run time are not there to be imported."""
     return (
         "import contextlib, importlib, sys\n"
+        f"{_TORCHVISION if 'torchvision' in names else ''}"
         f"for name in {[name for name in names if name != '__main__']!r}:\n"
         "    if name not in sys.modules:\n"
         "        with contextlib.suppress(ImportError):\n"

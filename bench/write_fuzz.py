@@ -30,8 +30,8 @@ def _lines() -> Iterator[str]:
         rows.append([_TITLES[kind], sum(outcomes.values()), *(outcomes.get(name, 0) for name in _OUTCOMES)])
     yield table(["files", "n", "refused with a code", "ran", "diverged", "stopped with a message", "traceback"], rows)
     first, codes = found["first"], found["mutants"]["codes"]
-    yield f"\n\nNumbers from {first} on; {found['minutes']:.0f} minutes. Codes of the refused mutants, each counted once a "
-    yield f"file: {', '.join(f'{code} {count}' for code, count in codes.items())}.\n"
+    yield f"\nNumbers from {first} on; {found['minutes']:.0f} minutes. Codes of the refused mutants, each counted once "
+    yield f"a file: {', '.join(f'{code} {count}' for code, count in codes.items())}.\n"
 
 
 def main() -> None:

@@ -69,6 +69,7 @@ def bars() -> Iterator[Bar]:
         ("neighbors", _neighbor_bars),
         ("pil_pipeline", _pipeline_bars),
         ("startup", _startup_bars),
+        ("validation", _validation_bars),
         ("evaluation", _evaluation_bars),
         ("memory", _memory_bars),
         ("clustpy_dec", _clustpy_bars),
@@ -152,6 +153,11 @@ def _startup_bars(content: Any) -> Iterator[Bar]:
     one = content["seconds_after_imports"]["one file"]
     yield _time("`validate` of 1 file after the imports", 0.05, one)
     yield _time(f"`validate` of {content['files']} files after the imports, a file", 0.05, content["seconds_a_file"])
+
+
+def _validation_bars(content: Any) -> Iterator[Bar]:
+    what = f"`validate` of all {content['files']} shipped configurations after the imports, a file"
+    yield _time(what, 0.05, content["seconds_a_file"])
 
 
 def _memory_bars(content: Any) -> Iterator[Bar]:

@@ -121,7 +121,7 @@ def _load(document: Document | None, problems: list[Problem], source: str, overr
     if document is None:
         return Loaded(source, None, tuple(problems))
     as_written, spelling_out = Normalizer(with_defaults=False), Normalizer()
-    value = as_written.normalize(document.value, [root_schema()])
+    value = as_written.normalize(document.value, [root_schema()]) if overrides else document.value
     findings: list[Finding] = []
     changed: dict[str, Override] = {}
     for override in overrides:
@@ -133,7 +133,7 @@ def _load(document: Document | None, problems: list[Problem], source: str, overr
     findings += [_double(doubled) for doubled in as_written.doubled + spelling_out.doubled]
     architectures = ArchitectureFiles(document.folder)
     findings += _check(value, written, architectures)
-    locator = Locator(document, as_written, changed)
+    locator = Locator(document, as_written if overrides else spelling_out, changed)
     found = Loaded(source, None, (*problems, *architectures.problems), locator).with_findings(findings)
     return found if has_errors(found.problems) else replace(found, config=method_config(value, document.folder))
 
@@ -155,7 +155,14 @@ def _check(value: Any, written: Any, architectures: ArchitectureFiles) -> list[F
     findings += reference_findings(value)
     findings += mirror_findings(value)
     spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if _spoils(f)]
-    return _without_shadows(_with_fixes(findings, written)) + semantic_findings(value, spoilt)
+    if findings:
+        findings = _without_shadows(_with_fixes(findings, _canonical(written)))
+    return findings + semantic_findings(value, spoilt)
+
+
+def _canonical(written: Any) -> Any:
+    """Return the method as it was written, with the names of keys that are not aliases."""
+    return Normalizer(with_defaults=False).normalize(written, [root_schema()])
 
 
 def _spoils(finding: Finding) -> bool:

@@ -65,7 +65,8 @@ def phase_findings(phase: PhaseConfig, method: Method, data: Data, place: str) -
         data: A dataset of one small batch.
         place: The phase's pointer.
     """
-    found = list(optimizer_findings(phase, method, place))
+    is_wrong = any(_set_findings(phase, method, place))
+    found = list(optimizer_findings(phase, method, place)) if is_wrong else []
     reaches: list[Reach] = []
     enabled = [f"{place}/design_patterns/{i}" for i, block in enumerate(phase.design_patterns) if block["enabled"]]
     for pattern, objective in zip(enabled, build_objectives(phase, method), strict=True):

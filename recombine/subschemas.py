@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 
@@ -14,8 +14,7 @@ from recombine.pointers import escaped
 JsonObject = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Subschema:
+class Subschema(NamedTuple):
     """A schema object and the schema file (relative to the schema folder) in which it stands."""
 
     schema: JsonObject
@@ -33,6 +32,10 @@ def root_schema(file: str = "method.json") -> Subschema:
 
 def applicable(subschema: Subschema, value: Any) -> Iterator[Subschema]:
     """Yield the subschemas that apply to ``value`` itself, through ``$ref``, ``allOf`` and ``if``/``then``."""
+    always = _always(subschema)
+    if always is not None:
+        yield from always
+        return
     schema = subschema.schema
     yield subschema
     if "$ref" in schema:
@@ -41,7 +44,28 @@ def applicable(subschema: Subschema, value: Any) -> Iterator[Subschema]:
         yield from applicable(subschema.child(part), value)
     if "if" in schema:
         branch = "then" if _condition(schema).holds(value) else "else"
-        yield from applicable(subschema.child(schema.get(branch, {})), value)
+        if branch in schema:
+            yield from applicable(subschema.child(schema[branch]), value)
+
+
+def _always(subschema: Subschema) -> tuple[Subschema, ...] | None:
+    """Return the subschemas that apply to any value, where no condition decides about one; else None."""
+    kept = _ALWAYS.get(id(subschema.schema))
+    if kept is None or kept[0] is not subschema.schema:
+        kept = _ALWAYS[id(subschema.schema)] = (subschema.schema, _unconditional(subschema))
+    return kept[1]
+
+
+def _unconditional(subschema: Subschema) -> tuple[Subschema, ...] | None:
+    schema = subschema.schema
+    if "if" in schema:
+        return None
+    inner = [resolve(subschema.file, schema["$ref"])] if "$ref" in schema else []
+    inner += [subschema.child(part) for part in schema.get("allOf", [])]
+    found = [_always(part) for part in inner]
+    if None in found:
+        return None
+    return (subschema, *(each for part in found if part is not None for each in part))
 
 
 class _Condition:
@@ -71,6 +95,9 @@ class _Condition:
 
 
 _CONDITIONS: dict[int, _Condition] = {}
+#: What is known of schema objects, by their identity; each is kept with them, so that it keeps that.
+_ALWAYS: dict[int, tuple[JsonObject, tuple[Subschema, ...] | None]] = {}
+_CHILDREN: dict[int, tuple[JsonObject, dict[str, Subschema]]] = {}
 
 
 def _words_of(schema: JsonObject) -> dict[str, list[str]] | None:
@@ -104,16 +131,26 @@ def resolve(file: str, reference: str) -> Subschema:
     return Subschema(schema, name)
 
 
-schemas.on_change(resolve.cache_clear)
+for _forget in (resolve.cache_clear, _ALWAYS.clear, _CHILDREN.clear):
+    schemas.on_change(_forget)
 
 
 def properties(parts: list[Subschema]) -> dict[str, list[Subschema]]:
     """Return the subschemas of each property that the applicable ``parts`` describe."""
     found: dict[str, list[Subschema]] = {}
     for part in parts:
-        for name, schema in part.schema.get("properties", {}).items():
-            found.setdefault(name, []).append(part.child(schema))
+        for name, child in _children(part).items():
+            found.setdefault(name, []).append(child)
     return found
+
+
+def _children(part: Subschema) -> dict[str, Subschema]:
+    """Return the subschema of each property that a schema object itself describes."""
+    kept = _CHILDREN.get(id(part.schema))
+    if kept is None or kept[0] is not part.schema:
+        described = part.schema.get("properties", {})
+        kept = _CHILDREN[id(part.schema)] = (part.schema, {name: part.child(each) for name, each in described.items()})
+    return kept[1]
 
 
 def items(parts: list[Subschema]) -> list[Subschema]:

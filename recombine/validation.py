@@ -43,11 +43,11 @@ def _unknown_keys(instance: dict[str, Any], found: list[Subschema], pointer: str
     for key in instance:
         if key not in known:
             certainly = certain(key, known)
-            meant = certainly or nearest(key, absent) or nearest(key, known)
+            meant = nearest(key, absent) or certainly or nearest(key, known)
             remedy = suggestion(key, [meant] if meant else known)
             message = f'"{key}" is not a key that is known here'
             place = f"{pointer}/{escaped(key)}"
-            yield Finding("RC101", message, remedy, place, key=meant, fix=certainly)
+            yield Finding("RC101", message, remedy, place, key=meant, fix=certainly if certainly == meant else "")
 
 
 def _missing_keys(error: ValidationError, pointer: str) -> Iterator[Finding]:
