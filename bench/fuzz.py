@@ -10,7 +10,6 @@ outcomes is a traceback, is shown with the number of its file, and makes the exi
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import shutil
@@ -21,12 +20,9 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from types import FrameType
-from typing import Any
 
 from bench import common
 
@@ -34,7 +30,6 @@ KINDS = ("mutants", "valid")
 _TRACEBACK = "traceback"
 _LIMIT_SECONDS = 180
 _CHUNK = 25
-_CONFIGURATIONS = Path(__file__).resolve().parent.parent / "configurations"
 
 
 @dataclass(frozen=True)
@@ -84,12 +79,13 @@ def _parts(kind: str, first: int, count: int) -> list[Part]:
 def _tried(part: Part) -> tuple[Part, Counter[str], Counter[str], list[str]]:
     """Return what became of some files: outcomes, the codes of the refused ones, and tracebacks."""
     from tests.fuzz import steps
+    from tests.fuzz.files import files
 
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, _too_long)
     outcomes, codes, failures = Counter[str](), Counter[str](), []
     with tempfile.TemporaryDirectory() as place:
-        for number, path in _files(part, Path(place)):
+        for number, path in files(part.kind, part.first, part.count, Path(place)):  # type: ignore[no-untyped-call]
             signal.alarm(_LIMIT_SECONDS)
             try:
                 outcome, refusals = steps.outcome(path, Path(place) / "logs")
@@ -101,31 +97,6 @@ def _tried(part: Part) -> tuple[Part, Counter[str], Counter[str], list[str]]:
             outcomes[outcome] += 1
             codes.update(set(refusals))
     return part, outcomes, codes, failures
-
-
-def _files(part: Part, place: Path) -> Iterator[tuple[int, Path]]:
-    """Yield numbers and files, each written when it is asked for."""
-    from tests.fuzz import mutants, valid
-
-    shutil.copytree(_CONFIGURATIONS, place / "configurations")
-    bases = [path for path in sorted((place / "configurations").rglob("*.json")) if _is_method(path)]
-    for number in range(part.first, part.first + part.count):
-        draws = Random(number)  # noqa: S311  (no secret)
-        if part.kind == "valid":
-            path, text = place / "random.json", json.dumps(valid.method(draws))
-        else:
-            base = draws.choice(bases)
-            path, (text, _) = base.with_name("mutant.json"), mutants.mutant(_content(base), draws)
-        path.write_text(text, encoding="utf-8", errors="surrogatepass")
-        yield number, path
-
-
-def _content(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _is_method(path: Path) -> bool:
-    return "phases" in _content(path)
 
 
 def _too_long(number: int, frame: FrameType | None) -> None:

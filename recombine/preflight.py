@@ -144,6 +144,12 @@ class Preflight:
                 method = build_method(self.config, dataset.num_clusters, data.sample_shape())
             except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
+            except RuntimeError as error:
+                message = f"the centroids of {dataset.num_clusters} clusters cannot be allocated: {error}".split("\n")[
+                    0
+                ]
+                place = place_of(self.config, "datasets", dataset.name)
+                return None, [Finding("RC508", message, "Write fewer clusters.", f"{place}/num_clusters")]
         found = list(self._network_findings(dataset, method, data)) or list(set_network_findings(method, data))
         if not found:
             for phase in self.config.phases_of(dataset):

@@ -25,7 +25,7 @@ from recombine.problems import Finding
 from recombine.randomness import global_generator
 from recombine.rehearsal import phase_findings
 from recombine.step import Forward
-from recombine.weightless import WEIGHTLESS, lighten
+from recombine.weightless import WEIGHTLESS, Building, lighten
 from recombine.weightless_data import WeightlessData
 
 
@@ -81,7 +81,7 @@ class _Trial:
 
     def _method(self, sample_shape: tuple[int, ...]) -> Method:
         """Return the method with networks without weights, and its centroids placed somewhere."""
-        with WEIGHTLESS:
+        with WEIGHTLESS, Building():
             mappings = build_mappings(self._config, sample_shape)
         lighten(mappings.values())
         method = assembled(self._config, mappings, self._dataset.num_clusters, sample_shape)

@@ -11,19 +11,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from recombine.mapping import Mapping
 
 WEIGHTLESS = torch.device("meta")
 _BATCHED = 3
+_FILLING = (Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_)
 #: Answers up to this many numbers are random ones; of larger ones all numbers are the same, which takes no memory.
-_MOST_NUMBERS = 2**12
+_MOST_NUMBERS = 2**10
 _ANY_NUMBER = 0.5
 #: What layers answer, as tensors on the meta device, by what they are and then by what they get.
 _ANSWERS: dict[Hashable, dict[Hashable, Any]] = {}
 #: Attributes of layers that say nothing about shapes.
 _NOT_ITS_OWN = ("training", "forward", "_parameters", "_buffers", "_modules")
 _PLAIN = (bool, int, float, str, tuple, list, torch.dtype, type(None))
+
+
+class Building(TorchFunctionMode):
+    """While layers are built on the meta device: what would fill their parameters with numbers does nothing.
+
+    torch works these functions out in Python there, which takes longer than all the rest.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Return the tensor that was to be filled as it is, and the result of any other function."""
+        del types
+        return args[0] if func in _FILLING else func(*args, **(kwargs or {}))
 
 
 def lighten(mappings: Iterable[Mapping]) -> None:
@@ -55,6 +71,7 @@ class _Light:
     def __init__(self, layer: nn.Module) -> None:
         self._layer = layer
         self._run: Callable[..., Any] = layer.forward
+        self._parameters: list[nn.Parameter] | None = None
         likeness = _likeness(layer)
         self._known: dict[Hashable, Any] = {} if likeness is None else _ANSWERS.setdefault(likeness, {})
 
@@ -65,7 +82,9 @@ class _Light:
             shapes = _mapped(_on_meta, (inputs, named))
             with torch.no_grad():
                 self._known[key] = self._run(*shapes[0], **shapes[1])
-        given = [x for x in (*inputs, *named.values(), *self._layer.parameters()) if isinstance(x, Tensor)]
+        if self._parameters is None:  # Lazy layers have them from their first input on.
+            self._parameters = list(self._layer.parameters())
+        given = [x for x in (*inputs, *named.values()) if isinstance(x, Tensor)] + self._parameters
         return _mapped(lambda shape: _Answer.apply(shape, *given), self._known[key])  # type: ignore[no-untyped-call]
 
 

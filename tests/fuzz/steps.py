@@ -18,7 +18,8 @@ from recombine.shape_checks import with_shapes
 
 REFUSED, RAN, DIVERGED, STOPPED = "refused", "ran", "diverged", "stopped with a message"
 _BATCH, _SETS, _SAMPLES = 8, 2, 48
-_LARGE = 4096
+_LARGE, _CLUSTERS = 4096, 4
+_SHARES = {"train": 0.4, "validation": 0.3, "test": 0.3}
 _ANY_IMAGE = (3, 32, 32)
 
 
@@ -57,13 +58,24 @@ def shortened(config):
         changes[f"/phases/{i}/exit_criteria"] = {"iterations": 1}
         if phase.get("performance_evaluation_interval") is not None:
             changes[f"/phases/{i}/performance_evaluation_interval"] = 1
+    has_classifier = any(mapping["type"].endswith("classifier") for mapping in config.resolved["mappings"])
     for i, dataset in enumerate(config.resolved["datasets"]):
         most = _SETS if dataset.get("sets") else _BATCH
         changes[f"/datasets/{i}/batch_size"] = min(dataset["batch_size"], most)
         if dataset.get("sets"):
-            changes[f"/datasets/{i}/sets/num_evaluation_sets"] = 2
-            least = dataset["num_clusters"] * dataset["sets"]["min_objects_per_cluster"]
-            changes[f"/datasets/{i}/sets/num_objects"] = least
+            changes |= _fewer_objects(f"/datasets/{i}", dataset)
+        elif not has_classifier:
+            changes[f"/datasets/{i}/num_clusters"] = min(dataset["num_clusters"], _CLUSTERS)
+    return changes
+
+
+def _fewer_objects(place, dataset):
+    """Return the changes that make sets small, and the dataset that they are drawn from."""
+    sets = dataset["sets"]
+    least = dataset["num_clusters"] * sets["min_objects_per_cluster"]
+    changes = {f"{place}/sets/num_evaluation_sets": 2, f"{place}/sets/num_objects": least}
+    if all(isinstance(sets["classes"][part], float) for part in _SHARES):
+        changes |= {f"{place}/sets/classes/{part}": share for part, share in _SHARES.items()}
     return changes
 
 
