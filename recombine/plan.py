@@ -1,13 +1,14 @@
 """What a method file amounts to, without data and without training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from recombine.config import DatasetConfig, MethodConfig
-from recombine.errors import DataError, MappingError
+from recombine.data import Data
+from recombine.errors import DataError, MappingError, RecombineError
 from recombine.load import Loaded, load_file
 from recombine.measure_plan import Measured, Order, measure
 from recombine.method import Method
@@ -19,7 +20,9 @@ from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data
 from recombine.preflight import Preflight, place_of, size_findings
 from recombine.problems import Finding, Problem, has_errors
 from recombine.randomness import global_generator
-from recombine.rehearsal import rehearsal_data
+
+#: What a pattern may raise that asks a tensor without numbers for some.
+_NEED_NUMBERS = (RecombineError, RuntimeError, TypeError, ValueError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -180,31 +183,31 @@ class _Planner:
         data_root: Where data is looked for first, or None.
         sample_shape: The shape of a stored sample where nothing else tells it, or None.
         found: What is wrong with the method.
-        seen: What patterns gave to mappings so far, by the shape of a sample: a dataset may be there to be scored only.
     """
 
     config: MethodConfig
     data_root: Path | None
     sample_shape: Shape | None
     found: list[Finding] = field(default_factory=list)
-    seen: dict[Shape, dict[str, Given]] = field(default_factory=dict)
 
-    def plans(self) -> Iterator[DatasetPlan]:
-        """Yield the plans of the datasets with which nothing is wrong."""
-        preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
-        method: Method | None = None
-        with global_generator(self.config.seed, "plan"):
-            for dataset in self.config.datasets:
-                look = self._look(dataset)
-                if look is None:
-                    continue
-                preflight.samples[dataset.name] = look.samples
-                found = list(preflight.view_findings(dataset))
-                if not found:
-                    method, found = preflight.rehearse(dataset, method)
-                self.found += found
-                if method is not None and not found:
-                    yield from self._planned(dataset, look, method)
+    def plans(self) -> Sequence[DatasetPlan]:
+        """Return the plans of the datasets with which nothing is wrong.
+
+        Networks are tried out on the meta device. What fails there may need numbers, and is tried again on the CPU:
+        mistakes are those, and are worded as, that the CPU finds.
+        """
+        looks = {dataset.name: self._look(dataset) for dataset in self.config.datasets}
+        known = {name: look for name, look in looks.items() if look is not None}
+        shapes_alone = _Trial(self.config, self.data_root, known, torch.device("meta"))
+        try:
+            plans = shapes_alone.plans()
+        except _NEED_NUMBERS:
+            plans = None
+        if plans is None or shapes_alone.found:
+            with_numbers = _Trial(self.config, self.data_root, known, torch.device("cpu"))
+            plans = with_numbers.plans()
+            self.found += with_numbers.found
+        return plans
 
     def _look(self, dataset: DatasetConfig) -> Look | None:
         """Return what the samples of a dataset look like; None where that is not known or not right."""
@@ -223,11 +226,51 @@ class _Planner:
         self.found += found
         return None if found else look
 
-    def _planned(self, dataset: DatasetConfig, look: Look, method: Method) -> Iterator[DatasetPlan]:
+
+@dataclass
+class _Trial:
+    """Plans the datasets of which it is known what they look like, with networks on one device.
+
+    Attributes:
+        config: The method.
+        data_root: Where data is looked for first, or None.
+        looks: What the samples of datasets look like, by name.
+        device: The device: the CPU, or meta, where patterns that need numbers fail.
+        found: What is wrong with the method.
+        seen: What patterns gave to mappings so far, by the shape of a sample: a dataset may be there to be scored only.
+    """
+
+    config: MethodConfig
+    data_root: Path | None
+    looks: Mapping[str, Look]
+    device: torch.device
+    found: list[Finding] = field(default_factory=list)
+    seen: dict[Shape, dict[str, Given]] = field(default_factory=dict)
+
+    def plans(self) -> list[DatasetPlan]:
+        """Return the plans of the datasets with which nothing is wrong, all of them with the same draws."""
+        with global_generator(self.config.seed, "plan"):
+            return list(self._plans())
+
+    def _plans(self) -> Iterator[DatasetPlan]:
+        preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
+        preflight.networks_on = self.device
+        preflight.samples |= {name: look.samples for name, look in self.looks.items()}
+        method: Method | None = None
+        for dataset in self.config.datasets:
+            if dataset.name not in self.looks:
+                continue
+            found = list(preflight.view_findings(dataset))
+            if not found:
+                method, found = preflight.rehearse(dataset, method)
+            self.found += found
+            if method is not None and not found:
+                yield from self._planned(dataset, method, preflight.rehearsal_data(dataset))
+
+    def _planned(self, dataset: DatasetConfig, method: Method, few: Data) -> Iterator[DatasetPlan]:
         """Yield the plan of a dataset, unless something is wrong with it after all."""
-        phases = self.config.phases_of(dataset)
-        few = rehearsal_data(dataset, look.samples, self.config.seed)
-        watch, sample = Watch(), view_shapes(dataset, look.samples)[0]
+        look, phases, watch = self.looks[dataset.name], self.config.phases_of(dataset), Watch()
+        sample = view_shapes(dataset, look.samples)[0]
         try:
             with watch.over(method.mappings.values()):
                 planned = tuple(plan_phases(phases, method, few, whole_data(dataset, look)))

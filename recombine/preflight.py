@@ -51,7 +51,8 @@ class Preflight:
         cache: Decoded datasets that methods of a batch share, by what identifies them.
 
     After :meth:`check`, ``samples`` holds the decoded datasets by name, and ``inputs`` the SHA-256 of each file that
-    the method reads beside them.
+    the method reads beside them. Networks are tried out on the device ``networks_on``: the CPU, or meta, where shapes
+    are all there is, and what needs numbers fails.
     """
 
     config: MethodConfig
@@ -63,6 +64,7 @@ class Preflight:
         """Start without samples, and with no file read or written."""
         self.samples: dict[str, Samples] = {}
         self.inputs: dict[str, str] = {}
+        self.networks_on = torch.device("cpu")
         self._written: list[tuple[Path, bool]] = []
 
     def check(self) -> list[Finding]:
@@ -135,13 +137,15 @@ class Preflight:
 
     def rehearse(self, dataset: DatasetConfig, method: Method | None) -> tuple[Method | None, list[Finding]]:
         """Return the method that the dataset leaves behind, and what is wrong with its networks on this dataset."""
-        data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
+        data = self.rehearsal_data(dataset)
         too_large = list(self._memory_findings())
         if too_large:
             return None, too_large
         if method is None or dataset.reinitialize_mappings:
             try:
-                method = build_method(self.config, dataset.num_clusters, data.sample_shape())
+                shape = data.sample_shape()
+                with self.networks_on:
+                    method = build_method(self.config, dataset.num_clusters, shape)
             except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
             except RuntimeError as error:
@@ -155,6 +159,12 @@ class Preflight:
             for phase in self.config.phases_of(dataset):
                 found += self._rehearse_phase(phase, method, data)
         return method, found
+
+    def rehearsal_data(self, dataset: DatasetConfig) -> Data:
+        """Return one small batch of a dataset, for networks where they are tried out."""
+        data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
+        data.batch_device = self.networks_on
+        return data
 
     def _memory_findings(self) -> Iterator[Finding]:
         """Yield the mappings whose parameters alone need more memory than there is, before any is allocated."""
