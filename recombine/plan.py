@@ -14,9 +14,10 @@ from recombine.measure_plan import Measured, Order, measure
 from recombine.method import Method
 from recombine.overrides import Override
 from recombine.places import Places
+from recombine.plan_devices import CPU, first_device, stand_in_for_recurrent_layers
 from recombine.plan_networks import Feeding, Given, NetworkPlan, Watch, plan_networks
 from recombine.plan_phases import PhasePlan, plan_phases
-from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data
+from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data, works_on
 from recombine.preflight import Preflight, place_of, size_findings
 from recombine.problems import Finding, Problem, has_errors
 from recombine.randomness import global_generator
@@ -193,21 +194,30 @@ class _Planner:
     def plans(self) -> Sequence[DatasetPlan]:
         """Return the plans of the datasets with which nothing is wrong.
 
-        Networks are tried out on the meta device. What fails there may need numbers, and is tried again on the CPU:
-        mistakes are those, and are worded as, that the CPU finds.
+        Large networks are tried out on the meta device. What fails there may need numbers, and is tried again on the
+        CPU: mistakes are those that the CPU finds, in its words.
         """
         looks = {dataset.name: self._look(dataset) for dataset in self.config.datasets}
         known = {name: look for name, look in looks.items() if look is not None}
-        shapes_alone = _Trial(self.config, self.data_root, known, torch.device("meta"))
+        shapes = [view_shapes(dataset, known[dataset.name].samples)[0] for dataset in self._usable(known)]
+        device = first_device(self.config, shapes)
+        trial, plans = _Trial(self.config, self.data_root, known, device), None
         try:
-            plans = shapes_alone.plans()
+            plans = trial.plans()
         except _NEED_NUMBERS:
-            plans = None
-        if plans is None or shapes_alone.found:
-            with_numbers = _Trial(self.config, self.data_root, known, torch.device("cpu"))
-            plans = with_numbers.plans()
-            self.found += with_numbers.found
-        return plans
+            if device == CPU:
+                raise
+        if device != CPU and (plans is None or trial.found):
+            trial = _Trial(self.config, self.data_root, known, CPU)
+            plans = trial.plans()
+        self.found += trial.found
+        return plans or []
+
+    def _usable(self, known: Mapping[str, Look]) -> Iterator[DatasetConfig]:
+        """Yield the datasets whose transforms work on their samples."""
+        for dataset in self.config.datasets:
+            if dataset.name in known and works_on(dataset, known[dataset.name].samples):
+                yield dataset
 
     def _look(self, dataset: DatasetConfig) -> Look | None:
         """Return what the samples of a dataset look like; None where that is not known or not right."""
@@ -255,6 +265,8 @@ class _Trial:
     def _plans(self) -> Iterator[DatasetPlan]:
         preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
         preflight.networks_on = self.device
+        if self.device != CPU:
+            preflight.shapes_alone = stand_in_for_recurrent_layers
         preflight.samples |= {name: look.samples for name, look in self.looks.items()}
         method: Method | None = None
         for dataset in self.config.datasets:

@@ -114,13 +114,13 @@ def _look_without_data(dataset: DatasetConfig, given: Shape | None, absent: Data
 
 def _look(dataset: DatasetConfig, samples: Samples, source: str, count: int | None) -> Look:
     """Return a look whose made images are of floats where the transforms work on these alone."""
-    if not _work_on(dataset, samples) and samples.kind == "image":
+    if not works_on(dataset, samples) and samples.kind == "image":
         floats = replace(samples, values=samples.tensor() / _BYTE)
-        samples = floats if _work_on(dataset, floats) else samples
+        samples = floats if works_on(dataset, floats) else samples
     return Look(samples, source, count)
 
 
-def _work_on(dataset: DatasetConfig, samples: Samples) -> bool:
+def works_on(dataset: DatasetConfig, samples: Samples) -> bool:
     """Tell whether the transforms of a dataset work on samples."""
     if all(map(keeps_shape, (dataset.transforms, *(view["transforms"] for view in dataset.batch_augmentations)))):
         return True

@@ -5,7 +5,7 @@ that are absent and settings that the data cannot meet are found here and not ho
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Preflight:
 
     After :meth:`check`, ``samples`` holds the decoded datasets by name, and ``inputs`` the SHA-256 of each file that
     the method reads beside them. Networks are tried out on the device ``networks_on``: the CPU, or meta, where shapes
-    are all there is, and what needs numbers fails.
+    are all there is, and what needs numbers fails; ``shapes_alone`` may prepare new networks for that.
     """
 
     config: MethodConfig
@@ -65,6 +65,7 @@ class Preflight:
         self.samples: dict[str, Samples] = {}
         self.inputs: dict[str, str] = {}
         self.networks_on = torch.device("cpu")
+        self.shapes_alone: Callable[[Method], None] | None = None
         self._written: list[tuple[Path, bool]] = []
 
     def check(self) -> list[Finding]:
@@ -146,6 +147,8 @@ class Preflight:
                 shape = data.sample_shape()
                 with self.networks_on:
                     method = build_method(self.config, dataset.num_clusters, shape)
+                if self.shapes_alone is not None:
+                    self.shapes_alone(method)
             except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
             except RuntimeError as error:
