@@ -14,7 +14,7 @@ from recombine.measure_plan import Measured, Order, measure
 from recombine.method import Method
 from recombine.overrides import Override
 from recombine.places import Places
-from recombine.plan_devices import CPU, first_device, stand_in_for_recurrent_layers
+from recombine.plan_devices import CPU, first_device, prepare_for_shapes
 from recombine.plan_networks import Feeding, Given, NetworkPlan, Watch, plan_networks
 from recombine.plan_phases import PhasePlan, plan_phases
 from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data, works_on
@@ -266,7 +266,7 @@ class _Trial:
         preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
         preflight.networks_on = self.device
         if self.device != CPU:
-            preflight.shapes_alone = stand_in_for_recurrent_layers
+            preflight.shapes_alone = prepare_for_shapes
         preflight.samples |= {name: look.samples for name, look in self.looks.items()}
         method: Method | None = None
         for dataset in self.config.datasets:

@@ -41,19 +41,41 @@ def first_device(config: MethodConfig, samples: Iterable[tuple[int, ...]]) -> to
     return CPU if sum(p.numel() for p in own) <= _FEW_PARAMETERS else META
 
 
-def stand_in_for_recurrent_layers(network: nn.Module) -> None:
-    """Replace what LSTM layers compute, in networks that are used for nothing but their shapes."""
+def stand_in_for_recurrent_layers(network: nn.Module) -> list[int]:
+    """Replace what LSTM layers compute, in networks that are used for nothing but their shapes.
+
+    Returns:
+        A list that grows by a number with each pass through such a layer: the operations that torch would count.
+    """
+    flops: list[int] = []
     for module in network.modules():
-        if isinstance(module, nn.LSTM) and module.batch_first:
-            module.forward = partial(_shapes_of_lstm, module)  # type: ignore[method-assign]
+        if isinstance(module, nn.LSTM) and module.batch_first and not module.proj_size:
+            module.forward = partial(_shapes_of_lstm, module, flops)  # type: ignore[method-assign]
+    return flops
 
 
-def _shapes_of_lstm(layer: nn.LSTM, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def _shapes_of_lstm(layer: nn.LSTM, flops: list[int], x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Return what an LSTM makes of ``(B, n, D)``, without the numbers."""
     if x.ndim != _SETS or x.shape[-1] != layer.input_size:
         raise RuntimeError(f"an LSTM for {layer.input_size} features cannot take {tuple(x.shape)}")
-    directions, width = 2 if layer.bidirectional else 1, layer.proj_size or layer.hidden_size
+    directions, width = 2 if layer.bidirectional else 1, layer.hidden_size
+    flops.append(lstm_flops(layer, x.shape[0] * x.shape[1]))
     link = x.sum() + sum(parameter.sum() for parameter in layer.parameters())
-    states = directions * layer.num_layers, x.shape[0]
-    hidden, cell = link.expand(*states, width), link.expand(*states, layer.hidden_size)
-    return link.expand(*x.shape[:2], directions * width), (hidden, cell)
+    state = link.expand(directions * layer.num_layers, x.shape[0], width)
+    return link.expand(*x.shape[:2], directions * width), (state, state)
+
+
+def lstm_flops(layer: nn.LSTM, steps: int) -> int:
+    """Return the operations of an LSTM without projection: its products with weights, each two for every number.
+
+    Args:
+        layer: The layer.
+        steps: Objects that it reads, of all sets of a batch.
+    """
+    weights = sum(p.numel() for name, p in layer.named_parameters() if name.startswith("weight_"))
+    return 2 * weights * steps
+
+
+def prepare_for_shapes(network: nn.Module) -> None:
+    """Prepare networks that are tried out without numbers."""
+    stand_in_for_recurrent_layers(network)

@@ -21,6 +21,7 @@ from recombine.config import MethodConfig
 from recombine.errors import MappingError
 from recombine.mapping import SETS, Switches
 from recombine.mapping import Mapping as Network
+from recombine.plan_devices import stand_in_for_recurrent_layers
 
 Shape = tuple[int, ...]
 
@@ -184,6 +185,7 @@ class _Trace:
         self._outputs: dict[str, Tensor] = {}
         self._layers: dict[str, list[LayerPlan]] = {}
         self._flops: dict[str, int] = {}
+        self._recurrent = stand_in_for_recurrent_layers(nn.ModuleList(mappings.values()))
 
     def plan(self, mapping: Network) -> MappingPlan:
         """Return a mapping's plan; one that nothing feeds, and that takes no sample, is planned without shapes."""
@@ -212,18 +214,23 @@ class _Trace:
 
     def _passed(self, mapping: Network, given: str, x: Tensor) -> Tensor:
         self._layers[mapping.name] = plans = []
+        self._recurrent.clear()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             x = mapping.prepare(x)
             for name in mapping.layer_names:
-                before = counter.get_total_flops()
+                before = self._counted(counter)
                 x = mapping.run_layers(x, [name], given, self._switches)
                 given, layer = f'the output of layer "{name}"', mapping.layer(name)
-                flops = counter.get_total_flops() - before
+                flops = self._counted(counter) - before
                 parameters = count_parameters(layer)[0]
                 plans.append(LayerPlan(name, type(layer).__name__, tuple(x.shape[1:]), parameters, flops))
             x = mapping.finish(x)
-        self._flops[mapping.name] = counter.get_total_flops()
+        self._flops[mapping.name] = self._counted(counter)
         return x
+
+    def _counted(self, counter: FlopCounterMode) -> int:
+        """Return the operations so far: those of LSTM layers follow from their weights, all others are counted."""
+        return int(counter.get_total_flops()) + sum(self._recurrent)
 
     def _given_to(self, mapping: Network) -> tuple[str, Tensor]:
         """Return what feeds a mapping, and that, ``(1, ...)``."""
