@@ -50,7 +50,7 @@ def stand_in_for_recurrent_layers(network: nn.Module) -> list[int]:
     flops: list[int] = []
     for module in network.modules():
         if isinstance(module, nn.LSTM) and module.batch_first and not module.proj_size:
-            module.forward = partial(_shapes_of_lstm, module, flops)  # type: ignore[method-assign]
+            module.forward = partial(_shapes_of_lstm, module, flops)  # type: ignore[method-assign, assignment]
     return flops
 
 
