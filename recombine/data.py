@@ -44,7 +44,6 @@ class Data:
         DataError: If a view cannot be built, or the batch is larger than the dataset.
 
     Attributes:
-        batch_device: Where batches are handed out: ``device``, unless a trial of shapes says otherwise.
         held_out: Positions of the samples that no training batch holds, in random order, ``(H,)``, int64, on the CPU.
         neighbors: The neighbours of each sample ``(N, k)``, int64, on the CPU, where batches are made by neighbourhoods
             and these were found.
@@ -61,7 +60,7 @@ class Data:
     ) -> None:
         self.name = name
         self.options = options
-        self.device = self.batch_device = device
+        self.device = device
         self.views = {view: View(view, transforms, samples, options.fuse) for view, transforms in views.items()}
         self._samples = samples
         self._check_size()
@@ -320,8 +319,8 @@ class Data:
                 values = self._classes(request)
             else:
                 values = self._view(name, request.index, key) if slow is None else self.views[name].gathered(slow)
-            views[name] = values.to(self.batch_device)
-        return Batch(request.index.to(self.batch_device), views)
+            views[name] = values.to(self.device)
+        return Batch(request.index, views)
 
     def _classes(self, request: Request) -> Tensor:
         """Return the labels ``(B,)`` of the samples of a batch, for supervised patterns."""

@@ -1,6 +1,6 @@
 """What a method file amounts to, without data and without training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,22 +8,22 @@ import torch
 
 from recombine.config import DatasetConfig, MethodConfig
 from recombine.data import Data
-from recombine.errors import DataError, MappingError, RecombineError
+from recombine.errors import DataError, MappingError
 from recombine.load import Loaded, load_file
 from recombine.measure_plan import Measured, Order, measure
 from recombine.method import Method
 from recombine.overrides import Override
 from recombine.places import Places
-from recombine.plan_devices import CPU, first_device, prepare_for_shapes
 from recombine.plan_networks import Feeding, Given, NetworkPlan, Watch, plan_networks
 from recombine.plan_phases import PhasePlan, plan_phases
-from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data, works_on
+from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data
 from recombine.preflight import Preflight, place_of, size_findings
 from recombine.problems import Finding, Problem, has_errors
 from recombine.randomness import global_generator
+from recombine.rehearsal import rehearsal_data
+from recombine.shape_checks import Trial
 
 #: What a pattern may raise that asks a tensor without numbers for some.
-_NEED_NUMBERS = (RecombineError, RuntimeError, TypeError, ValueError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -184,40 +184,41 @@ class _Planner:
         data_root: Where data is looked for first, or None.
         sample_shape: The shape of a stored sample where nothing else tells it, or None.
         found: What is wrong with the method.
+        seen: What patterns gave to mappings so far, by the shape of a sample: a dataset may be there to be scored only.
     """
 
     config: MethodConfig
     data_root: Path | None
     sample_shape: Shape | None
     found: list[Finding] = field(default_factory=list)
+    seen: dict[Shape, dict[str, Given]] = field(default_factory=dict)
 
     def plans(self) -> Sequence[DatasetPlan]:
         """Return the plans of the datasets with which nothing is wrong.
 
-        Large networks are tried out on the meta device. What fails there may need numbers, and is tried again on the
-        CPU: mistakes are those that the CPU finds, in its words.
+        Networks are tried without weights. What fails so is tried again with weights: mistakes are those that are found
+        then, in the words of the checks before a run.
         """
-        looks = {dataset.name: self._look(dataset) for dataset in self.config.datasets}
-        known = {name: look for name, look in looks.items() if look is not None}
-        shapes = [view_shapes(dataset, known[dataset.name].samples)[0] for dataset in self._usable(known)]
-        device = first_device(self.config, shapes)
-        trial, plans = _Trial(self.config, self.data_root, known, device), None
-        try:
-            plans = trial.plans()
-        except _NEED_NUMBERS:
-            if device == CPU:
-                raise
-        if device != CPU and (plans is None or trial.found):
-            trial = _Trial(self.config, self.data_root, known, CPU)
-            plans = trial.plans()
-        self.found += trial.found
-        return plans or []
+        with global_generator(self.config.seed, "plan"):
+            return list(self._plans())
 
-    def _usable(self, known: Mapping[str, Look]) -> Iterator[DatasetConfig]:
-        """Yield the datasets whose transforms work on their samples."""
+    def _plans(self) -> Iterator[DatasetPlan]:
         for dataset in self.config.datasets:
-            if dataset.name in known and works_on(dataset, known[dataset.name].samples):
-                yield dataset
+            look = self._look(dataset)
+            if look is None:
+                continue
+            trial = Trial(self.config, dataset, look.samples)
+            if trial.findings() is not None:
+                yield from self._planned(dataset, look, trial.method, trial.data)
+                continue
+            preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
+            preflight.samples[dataset.name] = look.samples
+            method, found = None, list(preflight.view_findings(dataset))
+            if not found:
+                method, found = preflight.rehearse(dataset, None)
+            self.found += found
+            if method is not None and not found:
+                yield from self._planned(dataset, look, method, rehearsal_data(dataset, look.samples, self.config.seed))
 
     def _look(self, dataset: DatasetConfig) -> Look | None:
         """Return what the samples of a dataset look like; None where that is not known or not right."""
@@ -236,52 +237,9 @@ class _Planner:
         self.found += found
         return None if found else look
 
-
-@dataclass
-class _Trial:
-    """Plans the datasets of which it is known what they look like, with networks on one device.
-
-    Attributes:
-        config: The method.
-        data_root: Where data is looked for first, or None.
-        looks: What the samples of datasets look like, by name.
-        device: The device: the CPU, or meta, where patterns that need numbers fail.
-        found: What is wrong with the method.
-        seen: What patterns gave to mappings so far, by the shape of a sample: a dataset may be there to be scored only.
-    """
-
-    config: MethodConfig
-    data_root: Path | None
-    looks: Mapping[str, Look]
-    device: torch.device
-    found: list[Finding] = field(default_factory=list)
-    seen: dict[Shape, dict[str, Given]] = field(default_factory=dict)
-
-    def plans(self) -> list[DatasetPlan]:
-        """Return the plans of the datasets with which nothing is wrong, all of them with the same draws."""
-        with global_generator(self.config.seed, "plan"):
-            return list(self._plans())
-
-    def _plans(self) -> Iterator[DatasetPlan]:
-        preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
-        preflight.networks_on = self.device
-        if self.device != CPU:
-            preflight.shapes_alone = prepare_for_shapes
-        preflight.samples |= {name: look.samples for name, look in self.looks.items()}
-        method: Method | None = None
-        for dataset in self.config.datasets:
-            if dataset.name not in self.looks:
-                continue
-            found = list(preflight.view_findings(dataset))
-            if not found:
-                method, found = preflight.rehearse(dataset, method)
-            self.found += found
-            if method is not None and not found:
-                yield from self._planned(dataset, method, preflight.rehearsal_data(dataset))
-
-    def _planned(self, dataset: DatasetConfig, method: Method, few: Data) -> Iterator[DatasetPlan]:
+    def _planned(self, dataset: DatasetConfig, look: Look, method: Method, few: Data) -> Iterator[DatasetPlan]:
         """Yield the plan of a dataset, unless something is wrong with it after all."""
-        look, phases, watch = self.looks[dataset.name], self.config.phases_of(dataset), Watch()
+        phases, watch = self.config.phases_of(dataset), Watch()
         sample = view_shapes(dataset, look.samples)[0]
         try:
             with watch.over(method.mappings.values()):

@@ -21,7 +21,7 @@ from recombine.config import MethodConfig
 from recombine.errors import MappingError
 from recombine.mapping import SETS, Switches
 from recombine.mapping import Mapping as Network
-from recombine.plan_devices import stand_in_for_recurrent_layers
+from recombine.plan_recurrent import stand_in_for_recurrent_layers
 
 Shape = tuple[int, ...]
 

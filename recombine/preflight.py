@@ -5,7 +5,7 @@ that are absent and settings that the data cannot meet are found here and not ho
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,8 +51,7 @@ class Preflight:
         cache: Decoded datasets that methods of a batch share, by what identifies them.
 
     After :meth:`check`, ``samples`` holds the decoded datasets by name, and ``inputs`` the SHA-256 of each file that
-    the method reads beside them. Networks are tried out on the device ``networks_on``: the CPU, or meta, where shapes
-    are all there is, and what needs numbers fails; ``shapes_alone`` may prepare new networks for that.
+    the method reads beside them.
     """
 
     config: MethodConfig
@@ -64,8 +63,6 @@ class Preflight:
         """Start without samples, and with no file read or written."""
         self.samples: dict[str, Samples] = {}
         self.inputs: dict[str, str] = {}
-        self.networks_on = torch.device("cpu")
-        self.shapes_alone: Callable[[Method], None] | None = None
         self._written: list[tuple[Path, bool]] = []
 
     def check(self) -> list[Finding]:
@@ -138,17 +135,13 @@ class Preflight:
 
     def rehearse(self, dataset: DatasetConfig, method: Method | None) -> tuple[Method | None, list[Finding]]:
         """Return the method that the dataset leaves behind, and what is wrong with its networks on this dataset."""
-        data = self.rehearsal_data(dataset)
+        data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
         too_large = list(self._memory_findings())
         if too_large:
             return None, too_large
         if method is None or dataset.reinitialize_mappings:
             try:
-                shape = data.sample_shape()
-                with self.networks_on:
-                    method = build_method(self.config, dataset.num_clusters, shape)
-                if self.shapes_alone is not None:
-                    self.shapes_alone(method)
+                method = build_method(self.config, dataset.num_clusters, data.sample_shape())
             except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
             except RuntimeError as error:
@@ -162,12 +155,6 @@ class Preflight:
             for phase in self.config.phases_of(dataset):
                 found += self._rehearse_phase(phase, method, data)
         return method, found
-
-    def rehearsal_data(self, dataset: DatasetConfig) -> Data:
-        """Return one small batch of a dataset, for networks where they are tried out."""
-        data = rehearsal_data(dataset, self.samples[dataset.name], self.config.seed)
-        data.batch_device = self.networks_on
-        return data
 
     def _memory_findings(self) -> Iterator[Finding]:
         """Yield the mappings whose parameters alone need more memory than there is, before any is allocated."""

@@ -229,13 +229,13 @@ class SetData(Data):
         if drawn.values is None:
             batch = super()._batch(request, begun)
         else:
-            values, index = drawn.values.flatten(0, 1).to(self.batch_device), request.index.to(self.batch_device)
-            batch = Batch(index, {name: self._generated(name, values, request) for name in request.keys})
+            values = drawn.values.flatten(0, 1).to(self.device)
+            batch = Batch(request.index, {name: self._generated(name, values, request) for name in request.keys})
         return Batch(batch.index, batch.views, len(drawn.positions))
 
     def _generated(self, name: str, values: Tensor, request: Request) -> Tensor:
         """Return a view of objects that were generated, or their classes."""
-        return self._classes(request).to(self.batch_device) if name not in self.views else values
+        return self._classes(request).to(self.device) if name not in self.views else values
 
     def _classes(self, request: Request) -> Tensor:
         return request.drawn.classes.flatten() if isinstance(request, _SetRequest) else super()._classes(request)

@@ -44,21 +44,28 @@ def shape_findings(config: MethodConfig) -> list[Finding]:
             if samples is None:
                 continue
             preflight.samples[dataset.name] = samples
-            found = _Trial(config, dataset, samples).findings()
+            found = Trial(config, dataset, samples).findings()
             if found is None:
                 found = list(preflight.view_findings(dataset)) or preflight.rehearse(dataset, None)[1]
             findings += found
     return findings
 
 
-class _Trial:
-    """A method on one of its datasets, without numbers.
+class Trial:
+    """A method on one of its datasets, without weights.
 
     Args:
         config: The method.
         dataset: The dataset.
         samples: A few made samples that look like those of the dataset.
+
+    Attributes:
+        method: After :meth:`findings`, the method, with networks without weights.
+        data: After :meth:`findings`, the dataset, of which only shapes are known.
     """
+
+    method: Method
+    data: WeightlessData
 
     def __init__(self, config: MethodConfig, dataset: DatasetConfig, samples: Samples) -> None:
         self._config = config.without_files()
@@ -69,11 +76,11 @@ class _Trial:
     def findings(self) -> list[Finding] | None:
         """Return warnings about the method; None where something seems not to fit."""
         try:
-            data = WeightlessData(self._dataset, self._samples, self._config.seed)
+            self.data = data = WeightlessData(self._dataset, self._samples, self._config.seed)
         except (DataError, *REFUSALS):
             return None
         try:
-            method = self._method(data.sample_shape())
+            self.method = method = self._method(data.sample_shape())
             fits = _fits_into_memory(method) and self._networks_fit(method, data) and self._phases_fit(method, data)
         except (RecombineError, RuntimeError, ValueError, IndexError):
             return None

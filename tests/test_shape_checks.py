@@ -10,7 +10,7 @@ from torch import nn
 from recombine.load import load_file
 from recombine.mapping import Mapping
 from recombine.preflight import Preflight
-from recombine.shape_checks import _Trial, shape_findings
+from recombine.shape_checks import Trial, shape_findings
 from recombine.weightless import WEIGHTLESS, lighten, made
 from tests.methods import SMALL, changed, rich, small, written
 
@@ -96,8 +96,8 @@ def test_a_method_that_fits_is_not_built_with_weights(method, tmp_path, monkeypa
 def test_no_shipped_configuration_needs_weights_to_be_told_right(monkeypatch):
     """A trial that fails is repeated with weights: for methods that fit, this would only take time."""
     seen = []
-    original = _Trial.findings
-    monkeypatch.setattr(_Trial, "findings", lambda self: seen.append(original(self)) or seen[-1])
+    original = Trial.findings
+    monkeypatch.setattr(Trial, "findings", lambda self: seen.append(original(self)) or seen[-1])
     files = [
         path for path in sorted((ROOT / "configurations").rglob("*.json")) if "phases" in json.loads(path.read_text())
     ]

@@ -1,44 +1,10 @@
-"""Where a plan tries networks out: on the meta device, which knows shapes alone, or on the CPU where that is faster.
+"""The operations of recurrent layers, which torch would count by going through every step on the meta device."""
 
-Torch unrolls recurrent layers on the meta device, step by step in Python, which takes minutes where the CPU takes
-seconds. There they get a stand-in: what it makes has the right shape, and depends on all that the layer's output does.
-"""
-
-from collections.abc import Iterable
 from functools import partial
-from math import prod
 
-import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from recombine.build import build_mappings
-from recombine.config import MethodConfig
-from recombine.errors import MappingError
-
-CPU, META = torch.device("cpu"), torch.device("meta")
-#: Up to so many numbers in the parameters, and in a sample, a small batch takes the CPU less time than it takes meta.
-_FEW_PARAMETERS, _SMALL_SAMPLE = 2_000_000, 4096
 _SETS = 3
-
-
-def first_device(config: MethodConfig, samples: Iterable[tuple[int, ...]]) -> torch.device:
-    """Return where the networks of a method are tried out first.
-
-    Args:
-        config: The method.
-        samples: Shapes of a sample of its datasets.
-    """
-    shapes = list(samples)
-    if not shapes or max(map(prod, shapes)) > _SMALL_SAMPLE:
-        return META
-    try:
-        with META:
-            mappings = build_mappings(config, shapes[0])
-    except MappingError:
-        return CPU
-    own = [p for mapping in mappings.values() for p in mapping.parameters() if not is_lazy(p)]
-    return CPU if sum(p.numel() for p in own) <= _FEW_PARAMETERS else META
 
 
 def stand_in_for_recurrent_layers(network: nn.Module) -> list[int]:
@@ -74,8 +40,3 @@ def lstm_flops(layer: nn.LSTM, steps: int) -> int:
     """
     weights = sum(p.numel() for name, p in layer.named_parameters() if name.startswith("weight_"))
     return 2 * weights * steps
-
-
-def prepare_for_shapes(network: nn.Module) -> None:
-    """Prepare networks that are tried out without numbers."""
-    stand_in_for_recurrent_layers(network)
