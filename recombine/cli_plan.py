@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     help="Shape of a stored sample of datasets that are not there and do not tell it, for example 3x128x128.",
 )
 @click.option("--set", "sets", multiple=True, metavar="POINTER=VALUE", help="Change a value; commas make a sweep.")
-@click.option("--measure", is_flag=True, help="Open the data, and estimate time and memory from a few steps.")
+@click.option("--measure", is_flag=True, help="Open the data; time and memory from 10 steps a phase, or 10 s.")
+@click.option("--seed", type=click.IntRange(min=0), help="Replace the seed of every method.")
 @click.option("--device", help="Replace the device of every method.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")
 @plugin_option
@@ -46,7 +47,7 @@ def _plan(options: dict[str, Any]) -> int:
     from recombine.plan import Planned, PlanOptions, plan_file
     from recombine.problems import Problem
 
-    fixed = () if options["device"] is None else (Override("/device", options["device"]),)
+    fixed = tuple(Override(f"/{key}", options[key]) for key in ("seed", "device") if options[key] is not None)
     shape, outcomes = parse_shape(options["sample_shape"]), []
     wanted = PlanOptions(options["data_root"], shape, options["measure"])
     sweep = [(*chosen, *fixed) for chosen in combinations(options["sets"])]

@@ -32,6 +32,7 @@ from recombine.loop import Run, begin_phase, new_state, score, train_step
 from recombine.overrides import Override
 from recombine.peak import Kept, peak_bytes, resident_bytes, tensor_bytes
 from recombine.phase import Phase, longest, training_data
+from recombine.plugins import allow
 from recombine.problems import Problem
 from recombine.randomness import global_generator
 from recombine.state import Origin, RunState
@@ -125,12 +126,14 @@ class Order:
         overrides: Changes to it.
         data_root: Where data is looked for first, or None.
         threads: How many threads torch may use.
+        plugins: The packages that the user has allowed to bring design patterns.
     """
 
     file: Path
     overrides: tuple[Override, ...]
     data_root: Path | None
     threads: int
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,7 @@ def _work(order: Order, connection: Connection) -> None:
     """Measure, and send what came of it."""
     torch.set_num_threads(order.threads)
     try:
+        allow(order.plugins)
         answer = measured_here(order)
     except RecombineError as error:
         answer = Answer(error=str(error))

@@ -17,6 +17,7 @@ from recombine.places import Places
 from recombine.plan_networks import Feeding, Given, NetworkPlan, Watch, plan_networks
 from recombine.plan_phases import PhasePlan, plan_phases
 from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data
+from recombine.plugin_packages import allowed
 from recombine.preflight import Preflight, place_of, size_findings
 from recombine.problems import Finding, Problem, has_errors
 from recombine.randomness import global_generator
@@ -151,7 +152,7 @@ def plan_file(file: Path, options: PlanOptions, overrides: tuple[Override, ...] 
     plan = replace(plan, overrides=tuple(map(str, overrides)))
     if not options.measures:
         return Planned(plan, loaded.problems)
-    answer = measure(Order(file, overrides, options.data_root, torch.get_num_threads()))
+    answer = measure(Order(file, overrides, options.data_root, torch.get_num_threads(), tuple(allowed())))
     problems = tuple(dict.fromkeys((*loaded.problems, *answer.problems)))
     found = None if has_errors(problems) else replace(plan, measured=answer.measured)
     return Planned(found, problems, answer.error)
