@@ -21,6 +21,7 @@ import traceback
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import FrameType
 
@@ -48,6 +49,7 @@ def main() -> None:
         parser.add_argument(f"--{kind}", type=int, default=5000, help="how many files")
     parser.add_argument("--first", type=int, default=0, help="number of the first file of each kind")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--minutes", type=float, default=60, help="after which no further files are tried")
     parser.add_argument("--no-results", action="store_true", help="write no figures")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -55,12 +57,16 @@ def main() -> None:
     found = {kind: Counter[str]() for kind in KINDS}
     codes = {kind: Counter[str]() for kind in KINDS}
     parts = [part for kind in KINDS for part in _parts(kind, arguments.first, getattr(arguments, kind))]
+    parts.sort(key=attrgetter("first"))
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=20) as pool:
         for part, outcomes, refusals, failures in pool.imap_unordered(_tried, parts):
             found[part.kind].update(outcomes)
             codes[part.kind].update(refusals)
             for failure in failures:
                 sys.stdout.write(failure)
+            if time.monotonic() - started > 60 * arguments.minutes:
+                sys.stdout.write(f"{arguments.minutes} minutes are over\n")
+                break
     content = {
         "first": arguments.first,
         "minutes": (time.monotonic() - started) / 60,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _USAGE = 2
 _SIGNALLED = 128
-_WIDTH = 160
+_WIDTH = 400
 
 
 def guarded(action: Callable[[dict[str, Any]], int], options: dict[str, Any]) -> None:
