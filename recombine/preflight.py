@@ -119,7 +119,8 @@ class Preflight:
             try:
                 rehearsal_data(alone, self.samples[dataset.name], self.config.seed).sample_shape()
             except DataError as error:
-                yield Finding("RC502", str(error), "", f"{place}/{key}")
+                message = str(error).replace(f'view "{PLAIN_VIEW}"', f'view "{name}"', 1)
+                yield Finding("RC502", message, "", f"{place}/{key}")
             except REFUSALS as error:
                 message = f'the transforms of view "{name}" cannot work on the samples: {error}'
                 yield Finding("RC502", message, "", f"{place}/{key}")

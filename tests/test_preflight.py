@@ -126,7 +126,7 @@ def test_good_methods_pass_and_leave_no_trace(tmp_path):
                 ],
                 f"{PATTERN}/batch_augmentation_name": "v",
             },
-            f'RC502 at {DATASET}/batch_augmentations/0/transforms: view "plain": Normalize needs a tensor: put '
+            f'RC502 at {DATASET}/batch_augmentations/0/transforms: view "v": Normalize needs a tensor: put '
             f"ToTensor "
             "before it.",
         ),
