@@ -22,7 +22,7 @@ from recombine.preflight import Preflight, place_of, size_findings
 from recombine.problems import Finding, Problem, has_errors
 from recombine.randomness import global_generator
 from recombine.rehearsal import rehearsal_data
-from recombine.shape_checks import Trial
+from recombine.shape_checks import Trial, with_weights
 
 #: What a pattern may raise that asks a tensor without numbers for some.
 
@@ -214,9 +214,7 @@ class _Planner:
                 continue
             preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})
             preflight.samples[dataset.name] = look.samples
-            method, found = None, list(preflight.view_findings(dataset))
-            if not found:
-                method, found = preflight.rehearse(dataset, None)
+            method, found = with_weights(preflight, dataset)
             self.found += found
             if method is not None and not found:
                 yield from self._planned(dataset, look, method, rehearsal_data(dataset, look.samples, self.config.seed))

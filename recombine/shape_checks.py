@@ -24,6 +24,7 @@ from recombine.preflight import Preflight, place_of
 from recombine.problems import Finding
 from recombine.randomness import global_generator
 from recombine.rehearsal import phase_findings
+from recombine.set_preflight import sampled_set_findings
 from recombine.step import Forward
 from recombine.weightless import WEIGHTLESS, Building, lighten
 from recombine.weightless_data import WeightlessData
@@ -46,9 +47,24 @@ def shape_findings(config: MethodConfig) -> list[Finding]:
             preflight.samples[dataset.name] = samples
             found = Trial(config, dataset, samples).findings()
             if found is None:
-                found = list(preflight.view_findings(dataset)) or preflight.rehearse(dataset, None)[1]
+                found = with_weights(preflight, dataset)[1]
             findings += found
     return findings
+
+
+def with_weights(preflight: Preflight, dataset: DatasetConfig) -> tuple[Method | None, list[Finding]]:
+    """Return a method with weights, and what does not fit in it on made samples of a dataset.
+
+    Args:
+        preflight: The checks before a run, which hold the samples.
+        dataset: The dataset.
+    """
+    config, samples = preflight.config, preflight.samples[dataset.name]
+    found = list(preflight.view_findings(dataset))
+    if dataset.sets is not None:
+        place = place_of(config, "datasets", dataset.name)
+        found += sampled_set_findings(dataset, samples, config.phases_of(dataset), place)
+    return (None, found) if found else preflight.rehearse(dataset, None)
 
 
 class Trial:
