@@ -16,7 +16,7 @@ from recombine.overrides import Override
 from recombine.places import Places
 from recombine.plan_networks import Feeding, Given, NetworkPlan, Watch, plan_networks
 from recombine.plan_phases import PhasePlan, plan_phases
-from recombine.plan_samples import Look, Shape, look_of, view_shapes, whole_data
+from recombine.plan_samples import Look, Shape, look_of, set_size, view_shapes, whole_data
 from recombine.plugin_packages import allowed
 from recombine.preflight import Preflight, place_of, size_findings
 from recombine.problems import Finding, Problem, has_errors
@@ -243,7 +243,7 @@ class _Planner:
         try:
             with watch.over(method.mappings.values()):
                 planned = tuple(plan_phases(phases, method, few, whole_data(dataset, look)))
-            size = _set_size(dataset)
+            size = set_size(dataset)
             seen = self.seen.setdefault(sample, {})
             seen |= watch.seen
             feeding = Feeding(sample, size, dataset.num_clusters, seen)
@@ -257,11 +257,3 @@ class _Planner:
         else:
             known = look.source, look.count
             yield DatasetPlan(dataset.name, dataset.dataset, sample, *known, size, networks, planned)
-
-
-def _set_size(dataset: DatasetConfig) -> int | None:
-    """Return how many samples a set has at most; None where there are no sets."""
-    if dataset.sets is None:
-        return None
-    size: int | tuple[int, int] = dataset.sets["num_objects"]
-    return size if isinstance(size, int) else max(size)

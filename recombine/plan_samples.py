@@ -131,6 +131,14 @@ def works_on(dataset: DatasetConfig, samples: Samples) -> bool:
     return True
 
 
+def set_size(dataset: DatasetConfig) -> int | None:
+    """Return how many samples a set has at most; None where there are no sets."""
+    if dataset.sets is None:
+        return None
+    size: int | tuple[int, int] = dataset.sets["num_objects"]
+    return size if isinstance(size, int) else max(size)
+
+
 def keeps_shape(transforms: Sequence[Block]) -> bool:
     """Tell whether a view shows samples as they are stored, which needs no torchvision to be told."""
     return [dict(transform) for transform in transforms] == [{"type": "ToTensor"}]

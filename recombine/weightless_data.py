@@ -8,7 +8,7 @@ from recombine.batch_requests import BatchOptions
 from recombine.config import DatasetConfig
 from recombine.data import Data
 from recombine.datasets.base import Samples
-from recombine.plan_samples import keeps_shape
+from recombine.plan_samples import keeps_shape, set_size
 from recombine.step import CLASSES, PLAIN_VIEW, Batch
 from recombine.weightless import made
 
@@ -36,7 +36,8 @@ class WeightlessData(Data):
         super().__init__(config.name, samples.subset(0, 0), views, options, torch.device("cpu"))
         self._shapes = {view: super(WeightlessData, self).sample_shape(view) for view in views}
         self._shapes |= dict.fromkeys(as_stored, tuple(samples.values[0].shape))
-        self._sizes = _set_sizes(config)
+        size = set_size(config)
+        self._sizes = None if size is None else [size] * min(_SETS, config.batch_size)
         self._count = min(_SAMPLES, config.batch_size) if self._sizes is None else sum(self._sizes)
 
     @property
@@ -70,10 +71,3 @@ class WeightlessData(Data):
         """Yield the batch in the plain view."""
         del batch_size
         yield self.training_batch("", 0, (PLAIN_VIEW,))
-
-
-def _set_sizes(config: DatasetConfig) -> list[int] | None:
-    if config.sets is None:
-        return None
-    size = config.sets["num_objects"]
-    return [size if isinstance(size, int) else max(size)] * min(_SETS, config.batch_size)
