@@ -4,7 +4,10 @@ A method that is spelt out holds the layers themselves, and neither the file nor
 the list lies, and another one as soon as the architecture changes.
 """
 
+import copy
+import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -18,6 +21,7 @@ from recombine.subschemas import JsonObject, root_schema
 from recombine.validation import schema_findings, shown
 
 _SCHEMA = "architecture.json"
+_REMEMBERED = 256
 
 
 class _ListError(Exception):
@@ -105,15 +109,21 @@ def _position(document: Document, chosen: JsonObject, place: str) -> int:
 
 
 def _architecture(document: Document, position: int) -> Architecture:
-    block = Normalizer().normalize(document.value[position], [root_schema(_SCHEMA)])
-    findings = schema_findings(block, _SCHEMA)
+    block, findings = _checked(json.dumps(document.value[position]))
     if not findings:
         try:
-            return Architecture(block)
+            return Architecture(copy.deepcopy(block))
         except ArchitectureError as error:
-            findings = [error.finding]
+            findings = (error.finding,)
     located = [finding._replace(pointer=f"/{position}{finding.pointer}") for finding in findings]
     raise _ListError([document.problem(finding) for finding in located])
+
+
+@lru_cache(_REMEMBERED)
+def _checked(text: str) -> tuple[Any, tuple[Finding, ...]]:
+    """Return an architecture with its defaults spelt out, and what the schema finds wrong with it."""
+    block = Normalizer().normalize(json.loads(text), [root_schema(_SCHEMA)])
+    return block, tuple(schema_findings(block, _SCHEMA))
 
 
 def _batch_findings(method: JsonObject, found: Architecture, place: str) -> Iterator[Finding]:

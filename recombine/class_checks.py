@@ -1,7 +1,7 @@
 """Blocks that name torch and torchvision objects: do the names exist, and do the arguments fit?"""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -16,16 +16,16 @@ from recombine.pointers import escaped
 from recombine.problems import Finding
 from recombine.repetitions import repetition_errors
 from recombine.signatures import Call, Parameter
-from recombine.subschemas import Visit, annotation, properties, root_schema, walk
+from recombine.subschemas import Visit, annotation, properties
 
 _REMEMBERED = 4096
 _NAME_KEYS = {"functional": "function_name", "dataset": "dataset"}
 
 
-def class_findings(method: Any) -> list[Finding]:
-    """Return every mistake in naming or configuring a class or function, anywhere in a normalized method."""
+def class_findings(visits: Iterable[Visit]) -> list[Finding]:
+    """Return every mistake in naming or configuring a class or function among the values of a normalized method."""
     findings: list[Finding] = []
-    for visit in walk(method, [root_schema()]):
+    for visit in visits:
         kind = annotation(visit.parts, "x-class")
         if kind is not None and _is_complete(kind, visit.value):
             errors = list(_errors(kind, visit))

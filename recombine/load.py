@@ -21,7 +21,7 @@ from recombine.overrides import Override, apply
 from recombine.pointers import escaped, is_within, parts
 from recombine.problems import Finding, InvalidMethodError, Problem, has_errors, printable
 from recombine.references import reference_findings
-from recombine.subschemas import root_schema
+from recombine.subschemas import root_schema, walk
 from recombine.validation import schema_findings
 
 _DICT = "<dict>"
@@ -151,8 +151,9 @@ def _check(value: Any, written: Any, architectures: ArchitectureFiles) -> list[F
     complete(value)
     findings += output_findings(value)
     findings += architectures.spell_out(value)
-    findings += class_findings(value)
-    findings += reference_findings(value)
+    visits = list(walk(value, [root_schema()]))
+    findings += class_findings(visits)
+    findings += reference_findings(value, visits)
     findings += mirror_findings(value)
     spoilt = [f.pointer or f"/{escaped(f.key)}" for f in findings if _spoils(f)]
     if findings:

@@ -1,7 +1,6 @@
 """From a file as it was written to the same file spelt out: canonical names, every default filled in."""
 
 import copy
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -37,13 +36,12 @@ class Normalizer:
 
     def normalize(self, value: Any, schema: list[Subschema], pointer: str = "") -> Any:
         """Return a copy of ``value`` with aliases replaced, defaults filled in, and whole numbers as integers."""
-        found = expand(schema, value)
         if isinstance(value, dict):
-            return self._object(value, found, pointer)
+            return self._object(value, expand(schema, value), pointer)
         if isinstance(value, list):
-            inner = items(found)
+            inner = items(expand(schema, value))
             return [self.normalize(item, inner, f"{pointer}/{position}") for position, item in enumerate(value)]
-        if isinstance(value, float) and value.is_integer() and _are_whole(annotation(found, "type")):
+        if isinstance(value, float) and value.is_integer() and _are_whole(annotation(expand(schema, value), "type")):
             return int(value)
         return value
 
@@ -60,8 +58,7 @@ class Normalizer:
         _replace_identifier(canonical, found)
         known = properties([*found, *expand(found[:1], canonical)])
         if self.with_defaults:
-            for key, default in _defaults(known):
-                canonical.setdefault(key, default)
+            canonical |= _defaults(known, canonical)
         return {
             key: self.normalize(inner, known.get(key, []), f"{pointer}/{escaped(key)}")
             for key, inner in canonical.items()
@@ -94,9 +91,12 @@ def _replace_identifier(value: JsonObject, found: list[Subschema]) -> None:
                 value[key] = PurePosixPath(part.file).stem
 
 
-def _defaults(known: dict[str, list[Subschema]]) -> Iterator[tuple[str, Any]]:
+def _defaults(known: dict[str, list[Subschema]], given: JsonObject) -> JsonObject:
+    """Return the default of each known property that is not given and has one."""
+    defaults: JsonObject = {}
     for key, schemas in known.items():
-        for schema in expand(schemas, None):
-            if "default" in schema.schema:
-                yield key, copy.deepcopy(schema.schema["default"])
-                break
+        if key not in given:
+            described = next((part.schema for part in expand(schemas, None) if "default" in part.schema), None)
+            if described is not None:
+                defaults[key] = copy.deepcopy(described["default"])
+    return defaults

@@ -9,7 +9,7 @@ from recombine.pointers import escaped, parts
 from recombine.problems import Finding, suggestion
 from recombine.signatures import nested_blocks
 from recombine.step import PLAIN_VIEW
-from recombine.subschemas import JsonObject, Visit, annotation, root_schema, walk
+from recombine.subschemas import JsonObject, Visit, annotation
 
 _WORDS = {
     "mapping": "mapping",
@@ -21,12 +21,17 @@ _WORDS = {
 }
 
 
-def reference_findings(method: JsonObject) -> list[Finding]:
-    """Return every name that refers to nothing, or stands twice, in a completed method."""
+def reference_findings(method: JsonObject, visits: Iterable[Visit]) -> list[Finding]:
+    """Return every name that refers to nothing, or stands twice.
+
+    Args:
+        method: A completed method.
+        visits: All values in it that the schema describes.
+    """
     findings = list(_doubles(method))
-    for visit in walk(method, [root_schema()]):
-        kind = annotation(visit.parts, "x-ref")
-        if kind in _WORDS and isinstance(visit.value, str):
+    for visit in visits:
+        kind = annotation(visit.parts, "x-ref") if isinstance(visit.value, str) else None
+        if kind in _WORDS:
             findings += _check(kind, visit, method)
     return findings
 

@@ -139,8 +139,24 @@ def _reached(loss: Tensor, method: Method) -> Iterator[Tensor]:
     """Yield the parameters that a loss depends on."""
     if loss.requires_grad:
         wanted = [parameter for parameter in method.parameters() if parameter.requires_grad and not is_lazy(parameter)]
+        if any(parameter.is_meta for parameter in wanted):
+            yield from _leaves(loss).intersection(wanted)
+            return
         found = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
         yield from (parameter for parameter, grad in zip(wanted, found, strict=True) if grad is not None)
+
+
+def _leaves(loss: Tensor) -> set[Tensor]:
+    """Return what a loss was computed from; gradients are not taken, which torch does in Python on the meta device."""
+    found: set[Tensor] = {loss} if loss.grad_fn is None else set()
+    seen, left = set(), [loss.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            found |= {node.variable} if hasattr(node, "variable") else set()
+            left += [before for before, _ in node.next_functions]
+    return found
 
 
 def optimizer_findings(phase: PhaseConfig, method: Method, place: str) -> Iterator[Finding]:

@@ -30,22 +30,29 @@ def root_schema(file: str = "method.json") -> Subschema:
     return Subschema(schemas.load(file), file)
 
 
-def applicable(subschema: Subschema, value: Any) -> Iterator[Subschema]:
-    """Yield the subschemas that apply to ``value`` itself, through ``$ref``, ``allOf`` and ``if``/``then``."""
-    always = _always(subschema)
+def expand(parts: list[Subschema], value: Any) -> list[Subschema]:
+    """Return the subschemas that apply to ``value`` itself under ``parts``: by ``$ref``, ``allOf``, ``if``/``then``."""
+    found: list[Subschema] = []
+    for part in parts:
+        _collect(part, value, found)
+    return found
+
+
+def _collect(part: Subschema, value: Any, found: list[Subschema]) -> None:
+    always = _always(part)
     if always is not None:
-        yield from always
+        found += always
         return
-    schema = subschema.schema
-    yield subschema
+    schema = part.schema
+    found.append(part)
     if "$ref" in schema:
-        yield from applicable(resolve(subschema.file, schema["$ref"]), value)
-    for part in schema.get("allOf", []):
-        yield from applicable(subschema.child(part), value)
+        _collect(resolve(part.file, schema["$ref"]), value, found)
+    for inner in schema.get("allOf", ()):
+        _collect(part.child(inner), value, found)
     if "if" in schema:
         branch = "then" if _condition(schema).holds(value) else "else"
         if branch in schema:
-            yield from applicable(subschema.child(schema[branch]), value)
+            _collect(part.child(schema[branch]), value, found)
 
 
 def _always(subschema: Subschema) -> tuple[Subschema, ...] | None:
@@ -176,11 +183,6 @@ def names_by_alias(parts: list[Subschema]) -> dict[str, str]:
     }
 
 
-def expand(parts: list[Subschema], value: Any) -> list[Subschema]:
-    """Return everything applicable to ``value`` under any of ``parts``."""
-    return [found for part in parts for found in applicable(part, value)]
-
-
 def annotation(parts: list[Subschema], keyword: str) -> Any:
     """Return the first value of an annotation keyword among ``parts``, or None."""
     return next((part.schema[keyword] for part in parts if keyword in part.schema), None)
@@ -196,17 +198,17 @@ class Visit:
     parents: tuple[JsonObject, ...]
 
 
-def walk(
-    value: Any, parts: list[Subschema], pointer: str = "", parents: tuple[JsonObject, ...] = ()
-) -> Iterator[Visit]:
+def walk(value: Any, parts: list[Subschema]) -> Iterator[Visit]:
     """Yield every value that the schema describes, outermost first; ``parents`` ends with the nearest object."""
-    found = expand(parts, value)
-    yield Visit(pointer, value, found, parents)
-    if isinstance(value, dict):
-        known = properties(found)
-        for key, inner in value.items():
-            if key in known:
-                yield from walk(inner, known[key], f"{pointer}/{escaped(key)}", (*parents, value))
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            yield from walk(inner, items(found), f"{pointer}/{position}", parents)
+    left: list[tuple[str, Any, list[Subschema], tuple[JsonObject, ...]]] = [("", value, parts, ())]
+    while left:
+        pointer, each, above, parents = left.pop()
+        found = expand(above, each)
+        yield Visit(pointer, each, found, parents)
+        if isinstance(each, dict):
+            known, inside = properties(found), (*parents, each)
+            keys = [key for key in each if key in known]
+            left += [(f"{pointer}/{escaped(key)}", each[key], known[key], inside) for key in reversed(keys)]
+        elif isinstance(each, list):
+            inner = items(found)
+            left += [(f"{pointer}/{i}", each[i], inner, parents) for i in reversed(range(len(each)))]

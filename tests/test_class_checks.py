@@ -5,7 +5,7 @@ from recombine import factory, torchvision_classes
 from recombine.class_checks import class_findings
 from recombine.normalize import Normalizer
 from recombine.signatures import parameters_of
-from recombine.subschemas import annotation, properties, resolve, root_schema
+from recombine.subschemas import annotation, properties, resolve, root_schema, walk
 from tests.methods import found, rich, small
 
 LAYER, OPTIMIZER, DATASET, FUNCTION = (
@@ -25,7 +25,7 @@ def image_folder(**arguments):
 
 
 def test_good_methods_have_no_findings():
-    assert class_findings(Normalizer().normalize(rich(), [root_schema()])) == []
+    assert class_findings(walk(Normalizer().normalize(rich(), [root_schema()]), [root_schema()])) == []
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_layers_of_every_family_can_be_tried_out(name):
     parameters = [parameter.name for parameter in parameters_of(getattr(torch.nn, name))]
     block = {"type": name, **{key: value for key, value in known.items() if key in parameters}}
     method = Normalizer().normalize(small({LAYER: block}), [root_schema()])
-    assert class_findings(method) == []
+    assert class_findings(walk(method, [root_schema()])) == []
 
 
 def test_the_keys_of_ours_are_those_of_the_schema():
