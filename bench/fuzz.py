@@ -12,6 +12,7 @@ outcomes is a traceback, is shown with the number of its file, and makes the exi
 import argparse
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -30,7 +31,9 @@ from bench import common
 KINDS = ("mutants", "valid")
 _TRACEBACK = "traceback"
 _LIMIT_SECONDS = 180
-_CHUNK = 25
+#: What a process may allocate, and after how long without news one must have died.
+_LIMIT_BYTES, _SILENCE_SECONDS = 8 * 2**30, 900
+_CHUNK, _PARTS_BETWEEN_REPORTS = 25, 10
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,21 @@ def main() -> None:
     codes = {kind: Counter[str]() for kind in KINDS}
     parts = [part for kind in KINDS for part in _parts(kind, arguments.first, getattr(arguments, kind))]
     parts.sort(key=attrgetter("first"))
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=20) as pool:
-        for part, outcomes, refusals, failures in pool.imap_unordered(_tried, parts):
+    complete = True
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs, _limit_memory, maxtasksperchild=20) as pool:
+        results = pool.imap_unordered(_tried, parts)
+        for done in range(1, len(parts) + 1):
+            try:
+                part, outcomes, refusals, failures = results.next(_SILENCE_SECONDS)
+            except multiprocessing.TimeoutError:
+                sys.stdout.write("a process has died\n")
+                complete = False
+                break
             found[part.kind].update(outcomes)
             codes[part.kind].update(refusals)
-            for failure in failures:
-                sys.stdout.write(failure)
+            sys.stdout.write("".join(failures))
+            if done % _PARTS_BETWEEN_REPORTS == 0:
+                sys.stderr.write(f"{done} of {len(parts)} parts\n")
             if time.monotonic() - started > 60 * arguments.minutes:
                 sys.stdout.write(f"{arguments.minutes} minutes are over\n")
                 break
@@ -75,11 +87,16 @@ def main() -> None:
     if not arguments.no_results:
         common.write("fuzz.json", content)
     sys.stdout.write("".join(f"{kind}: {dict(found[kind])}\n" for kind in KINDS))
-    sys.exit(1 if any(found[kind][_TRACEBACK] for kind in KINDS) else 0)
+    sys.exit(0 if complete and not any(found[kind][_TRACEBACK] for kind in KINDS) else 1)
 
 
 def _parts(kind: str, first: int, count: int) -> list[Part]:
     return [Part(kind, first + done, min(_CHUNK, count - done)) for done in range(0, count, _CHUNK)]
+
+
+def _limit_memory() -> None:
+    """Let this process have so much memory and no more: a file that asks for more is an error, not the end."""
+    resource.setrlimit(resource.RLIMIT_DATA, (_LIMIT_BYTES, _LIMIT_BYTES))
 
 
 def _tried(part: Part) -> tuple[Part, Counter[str], Counter[str], list[str]]:
