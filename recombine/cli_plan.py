@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     help="Shape of a stored sample of datasets that are not there and do not tell it, for example 3x128x128.",
 )
 @click.option("--set", "sets", multiple=True, metavar="POINTER=VALUE", help="Change a value; commas make a sweep.")
-@click.option("--measure", is_flag=True, help="Open the data; time and memory from 10 steps a phase, or 10 s.")
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Open the data; time and memory from 10 steps of each phase, fewer where all take 20 s.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Replace the seed of every method.")
 @click.option("--device", help="Replace the device of every method.")
 @click.option("--data-root", envvar="RECOMBINE_DATA_ROOT", type=click.Path(path_type=Path), help="Where datasets are.")

@@ -1,6 +1,7 @@
 """A few steps of every phase, in a process of their own: how long phases will take, and how much memory a run.
 
 The process does what a run does, in the same order and on the same data, but few iterations of it, and writes nothing.
+Where passes over a whole dataset take long on a CPU, networks work on a part of it only, and the rest is reckoned.
 It starts afresh, so that its peak is not that of whoever asks.
 """
 
@@ -35,11 +36,14 @@ from recombine.phase import Phase, longest, training_data
 from recombine.plugins import allow
 from recombine.problems import Problem
 from recombine.randomness import global_generator
+from recombine.sparing import Sparing, Stopwatch
 from recombine.state import Origin, RunState
 from recombine.step import PLAIN_VIEW
 
-#: Steps before the clock is looked at, on a GPU until a step is recorded; and steps, or seconds, that are timed.
-_WARM, _WARM_ON_GPU, _TIMED, _SECONDS = 2, 6, 10, 10.0
+#: Steps before the clock is looked at, on a GPU until a step is recorded; and steps that are timed.
+_WARM, _WARM_ON_GPU, _TIMED = 2, 6, 10
+#: After so many seconds no further step is begun, and layers are spared in passes over whole datasets: of all phases.
+_STEPS_SECONDS, _PASSES_SECONDS = 20.0, 10.0
 _MOST_OF_CYCLE, _AGAIN = 60, 1.0
 _INTERVAL, _REPORTS = "_interval", "loss_report_interval"
 
@@ -213,6 +217,8 @@ class _Measurement:
         self._run = Run(config, job.samples, self._engine, (), Path())
         self._memory = Memory(0, 0, 0, 0, 0, 0, program)
         self._scoring = 0.0
+        self._num_phases = max(1, sum(len(config.phases_of(dataset)) for dataset in config.datasets))
+        self._sparing = Sparing(_PASSES_SECONDS / self._num_phases)
 
     def measured(self, preparation: float) -> Measured:
         """Do a few steps of everything, and return what it took."""
@@ -224,13 +230,19 @@ class _Measurement:
                 with closing(build_data(dataset, self._job.samples[dataset.name], config.seed, device)) as data:
                     if state is None or dataset.reinitialize_mappings:
                         origin = Origin(dataset.num_clusters, data.sample_shape(PLAIN_VIEW))
-                        state = new_state(self._run, origin)
+                        state = self._new_state(origin)
                     phases += self._dataset(dataset, data, state)
         known = [phase.seconds for phase in phases if phase.seconds is not None]
         whole = preparation + self._scoring + sum(known) if len(known) == len(phases) else None
         on_device = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
         times = preparation, self._scoring, tuple(phases), whole
         return Measured(self._engine.describe(), *times, peak_bytes(), on_device, self._memory)
+
+    def _new_state(self, origin: Origin) -> RunState:
+        state = new_state(self._run, origin)
+        if self._engine.device.type == "cpu":
+            self._sparing.spare(state.method.mappings.values())
+        return state
 
     def _dataset(self, dataset: DatasetConfig, data: Data, state: RunState) -> Iterator[PhaseTime]:
         data.start_workers()
@@ -245,7 +257,8 @@ class _Measurement:
         self._note(data=tensor_bytes([*samples, *data.sources.values()]))
 
     def _phase(self, dataset: DatasetConfig, config: PhaseConfig, data: Data, state: RunState) -> PhaseTime:
-        watch = _Stopwatch(self._engine.device)
+        self._sparing.begin()
+        watch = self._stopwatch()
         phase, _ = begin_phase(self._run, dataset, config, data, state)
         setup = watch.seconds()
         self._note_before(phase)
@@ -277,15 +290,19 @@ class _Measurement:
         return one, whole
 
     def _timed(self, act: Callable[[], object]) -> float:
-        watch = _Stopwatch(self._engine.device)
+        watch = self._stopwatch()
         act()
         return watch.seconds()
+
+    def _stopwatch(self) -> Stopwatch:
+        return Stopwatch(self._engine.device, self._sparing)
 
     def _step_seconds(self, phase: Phase, length: int | None) -> float:
         """Return the mean time of a step over the stages of a phase, and over what comes at intervals."""
         starts = _stage_starts(phase, length)
         ends = [*starts[1:], length if length is not None else starts[-1] + 1]
-        seconds = [self._timed_from(phase, start) for start in starts]
+        limit = _STEPS_SECONDS / self._num_phases / len(starts)
+        seconds = [self._timed_from(phase, start, limit) for start in starts]
         if length is None:
             mean = seconds[-1]
         else:
@@ -296,19 +313,21 @@ class _Measurement:
                 mean += max(0.0, self._one_step(phase, interval) - seconds[-1]) / interval
         return mean
 
-    def _timed_from(self, phase: Phase, start: int) -> float:
-        """Return the mean time of a step, from the first of a stage on."""
+    def _timed_from(self, phase: Phase, start: int, limit: float) -> float:
+        """Return the mean time of a step, from the first of a stage on; after ``limit`` seconds none is begun."""
         _set_clock(phase, start)
+        since = self._stopwatch()
         kept = Kept([*phase.state.method.parameters(), *phase.state.method.buffers()])
         with kept.noting():
             train_step(phase)
         self._note(activations=kept.bytes)
         for _ in range(_WARM_ON_GPU if self._engine.device.type == "cuda" else _WARM):
-            train_step(phase)
+            if since.so_far() < limit / 2:
+                train_step(phase)
         cycle = sum(entry.num_iterations for entry in phase.config.optimizer_cycle) or 1
         wanted = max(_TIMED, min(cycle, _MOST_OF_CYCLE))
-        watch, count = _Stopwatch(self._engine.device), 0
-        while count < wanted and (count == 0 or watch.so_far() < _SECONDS):
+        watch, count = self._stopwatch(), 0
+        while count < wanted and (count == 0 or since.so_far() < limit):
             train_step(phase)
             count += 1
         return watch.seconds() / count
@@ -333,28 +352,6 @@ class _Measurement:
         self._memory = replace(
             self._memory, **{name: max(size, getattr(self._memory, name)) for name, size in sizes.items()}
         )
-
-
-class _Stopwatch:
-    """Seconds from now on, with all work of a device done at both ends."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._wait()
-        self._started = time.perf_counter()
-
-    def so_far(self) -> float:
-        """Return the seconds so far, without waiting."""
-        return time.perf_counter() - self._started
-
-    def seconds(self) -> float:
-        """Return the seconds until all work is done."""
-        self._wait()
-        return self.so_far()
-
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
 
 
 def _with_numbers(tensors: Iterable[Tensor]) -> list[Tensor]:

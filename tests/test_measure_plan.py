@@ -52,7 +52,7 @@ def test_stages_count_for_as_long_as_they_last(tmp_path, monkeypatch):
     block = "/phases/0/design_patterns/0/loss_weight_schedule"
     changes = {block: {"start_at_iteration": 75}, "/phases/0/exit_criteria/iterations": 100}
     seconds = {0: 1.0, 75: 5.0}
-    monkeypatch.setattr(measure_plan._Measurement, "_timed_from", lambda self, phase, start: seconds[start])
+    monkeypatch.setattr(measure_plan._Measurement, "_timed_from", lambda self, phase, start, limit: seconds[start])
     (phase,) = measured_here(order(tmp_path, small(changes))).measured.phases
     assert phase.step_seconds == pytest.approx(2.0)
     assert phase.seconds == pytest.approx(200, rel=0.1)
@@ -62,7 +62,7 @@ def test_what_comes_at_intervals_counts_as_often_as_it_comes(tmp_path, monkeypat
     change = {"/phases/1/design_patterns/1/target_distribution_recalculation_interval": 20}
     method = rich({**change, "/phases/1/exit_criteria": {"iterations": 50}})
     seen = []
-    monkeypatch.setattr(measure_plan._Measurement, "_timed_from", lambda self, phase, start: 1.0)
+    monkeypatch.setattr(measure_plan._Measurement, "_timed_from", lambda self, phase, start, limit: 1.0)
     monkeypatch.setattr(
         measure_plan._Measurement, "_one_step", lambda self, phase, iteration: seen.append(iteration) or 5.0
     )
@@ -79,6 +79,28 @@ def test_a_phase_that_only_scores_end_has_no_known_time(tmp_path):
     assert (measured.phases[0].seconds, measured.seconds) == (None, None)
     assert measured.phases[0].step_seconds > 0
     assert "Time of the run: not known" in " ".join(part for part in measured_parts(measured) if isinstance(part, str))
+
+
+def test_where_steps_take_long_fewer_are_done(tmp_path, monkeypatch):
+    steps = []
+    real = measure_plan.train_step
+    monkeypatch.setattr(measure_plan, "train_step", lambda phase: steps.append(phase.config.name) or real(phase))
+    monkeypatch.setattr(measure_plan, "_intervals", lambda phase: set())
+    measured_here(order(tmp_path, rich()))
+    assert steps == 13 * ["pretraining"] + 13 * ["finetuning"]
+    steps.clear()
+    monkeypatch.setattr(measure_plan, "_STEPS_SECONDS", 0.0)
+    measured_here(order(tmp_path, rich()))
+    assert steps == 2 * ["pretraining"] + 2 * ["finetuning"]
+
+
+def test_passes_that_are_spared_count_in_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure_plan, "_PASSES_SECONDS", 0.0)
+    spared = []
+    real = measure_plan.Sparing.begin
+    monkeypatch.setattr(measure_plan.Sparing, "begin", lambda self: spared.append(self) or real(self))
+    measured_here(order(tmp_path, rich()))
+    assert spared[-1].saved > 0
 
 
 def test_mistakes_that_need_the_data_are_found_as_for_a_run(tmp_path):
