@@ -22,9 +22,11 @@ import traceback
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from multiprocessing.pool import IMapIterator
 from operator import attrgetter
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from bench import common
 
@@ -57,37 +59,56 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     started = time.monotonic()
-    found = {kind: Counter[str]() for kind in KINDS}
-    codes = {kind: Counter[str]() for kind in KINDS}
     parts = [part for kind in KINDS for part in _parts(kind, arguments.first, getattr(arguments, kind))]
     parts.sort(key=attrgetter("first"))
-    complete = True
+    tally = Tally()
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, _limit_memory, maxtasksperchild=20) as pool:
         results = pool.imap_unordered(_tried, parts)
         for done in range(1, len(parts) + 1):
-            try:
-                part, outcomes, refusals, failures = results.next(_SILENCE_SECONDS)
-            except multiprocessing.TimeoutError:
-                sys.stdout.write("a process has died\n")
-                complete = False
-                break
-            found[part.kind].update(outcomes)
-            codes[part.kind].update(refusals)
-            sys.stdout.write("".join(failures))
+            tally.add(results)
             if done % _PARTS_BETWEEN_REPORTS == 0:
                 sys.stderr.write(f"{done} of {len(parts)} parts\n")
-            if time.monotonic() - started > 60 * arguments.minutes:
-                sys.stdout.write(f"{arguments.minutes} minutes are over\n")
+            if tally.a_process_died or time.monotonic() - started > 60 * arguments.minutes:
+                sys.stdout.write("a process has died\n" if tally.a_process_died else "the time is over\n")
                 break
-    content = {
-        "first": arguments.first,
-        "minutes": (time.monotonic() - started) / 60,
-        **{kind: {"outcomes": dict(found[kind]), "codes": dict(codes[kind].most_common())} for kind in KINDS},
-    }
     if not arguments.no_results:
-        common.write("fuzz.json", content)
-    sys.stdout.write("".join(f"{kind}: {dict(found[kind])}\n" for kind in KINDS))
-    sys.exit(0 if complete and not any(found[kind][_TRACEBACK] for kind in KINDS) else 1)
+        minutes = (time.monotonic() - started) / 60
+        common.write("fuzz.json", {"first": arguments.first, "minutes": minutes, **tally.content()})
+    sys.stdout.write("".join(f"{kind}: {dict(tally.outcomes[kind])}\n" for kind in KINDS))
+    sys.exit(1 if tally.a_process_died or any(tally.outcomes[kind][_TRACEBACK] for kind in KINDS) else 0)
+
+
+class Tally:
+    """What became of the files so far.
+
+    Attributes:
+        outcomes: How many files of each kind came to which end.
+        codes: How many of them were refused with which code.
+        a_process_died: Whether news have been missing for so long that a process must have died.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes = {kind: Counter[str]() for kind in KINDS}
+        self.codes = {kind: Counter[str]() for kind in KINDS}
+        self.a_process_died = False
+
+    def add(self, results: "IMapIterator[Any]") -> None:
+        """Wait for what became of the next part, and show its tracebacks."""
+        try:
+            part, outcomes, refusals, failures = results.next(_SILENCE_SECONDS)
+        except multiprocessing.TimeoutError:
+            self.a_process_died = True
+            return
+        self.outcomes[part.kind].update(outcomes)
+        self.codes[part.kind].update(refusals)
+        sys.stdout.write("".join(failures))
+
+    def content(self) -> dict[str, Any]:
+        """Return everything by kind, the most frequent codes first."""
+        return {
+            kind: {"outcomes": dict(self.outcomes[kind]), "codes": dict(self.codes[kind].most_common())}
+            for kind in KINDS
+        }
 
 
 def _parts(kind: str, first: int, count: int) -> list[Part]:

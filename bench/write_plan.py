@@ -14,12 +14,12 @@ _HEAD = """# What plan estimates, and what runs take
 
 This page is written by `python -m bench.write_plan` from `bench/results/plan.json`, which `bench/plan.py` writes. The
 estimate is that of `recombine plan --measure`: the peak of a process of its own that opens the data and does a few
-steps of every phase, an evaluation, and the final scores. What it is compared with is the peak of a whole
-`recombine run`, as the kernel tells it (`ru_maxrss`), in another process. For both, phases last {iterations}
-iterations,
-with one evaluation where the file asks for any, and no parameters are read from files: whatever comes later in a phase
-is in neither number. The estimate of time is of the same short run, without the start of the program; other programs
-ran on the machine, so that times tell little.
+steps of every phase, an evaluation, and the final scores. In passes over a whole dataset its networks work for ten
+seconds in all; what they would make of the samples left is repeated from those before, and the time for it is reckoned.
+What the estimate is compared with is the peak of a whole `recombine run`, as the kernel tells it (`ru_maxrss`), in
+another process. For both, phases last {iterations} iterations, with one evaluation where the file asks for any, and no
+parameters are read from files: whatever comes later in a phase is in neither number. The estimate of time is of the
+same short run, without the start of the program; other programs ran on the machine, so that times tell little.
 
 Machine: {processor}, {threads} thread, torch {torch}. Compared: {compared} configurations; within {bar:.0%}: {within}.
 """
