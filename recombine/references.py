@@ -29,15 +29,16 @@ def reference_findings(method: JsonObject, visits: Iterable[Visit]) -> list[Find
         visits: All values in it that the schema describes.
     """
     findings = list(_doubles(method))
+    known = _Names(method)
     for visit in visits:
         kind = annotation(visit.parts, "x-ref") if isinstance(visit.value, str) else None
         if kind in _WORDS:
-            findings += _check(kind, visit, method)
+            findings += _check(kind, visit, known)
     return findings
 
 
-def _check(kind: str, visit: Visit, method: JsonObject) -> Iterator[Finding]:
-    for known, where in _known(kind, visit, method):
+def _check(kind: str, visit: Visit, names: "_Names") -> Iterator[Finding]:
+    for known, where in names.that_would_do(kind, visit):
         if visit.value not in known:
             message = f'there is no {_WORDS[kind]} called "{visit.value}"{where}'
             remedy = suggestion(visit.value, known) or "None is declared."
@@ -45,49 +46,68 @@ def _check(kind: str, visit: Visit, method: JsonObject) -> Iterator[Finding]:
             yield Finding("RC301", message, remedy, visit.pointer, fix=fix)
 
 
-def _known(kind: str, visit: Visit, method: JsonObject) -> Iterator[tuple[list[str], str]]:
-    """Yield the names that would do, with a word on where; several lists must all hold the name."""
-    if kind == "layer":
-        yield from _known_layers(visit, method)
-    elif kind == "view":
-        yield from _known_views(visit, method)
-    else:
-        parent = _phase_of(visit, method) if kind == "optimizer" else method
-        found = parent.get(f"{kind}s")
-        # An empty list is a mistake of its own, except that a phase may have no optimizers.
-        # Where a block has no name, which the schema does not allow, nobody knows what it would be called.
-        if (
-            isinstance(found, list)
-            and (found or kind == "optimizer")
-            and len(names(blocks(parent, f"{kind}s"))) == len(found)
-        ):
-            yield names(found), ""
+class _Names:
+    """The names in a method that others refer to.
+
+    Args:
+        method: A completed method.
+    """
+
+    def __init__(self, method: JsonObject) -> None:
+        self._method = method
+        self._layers: dict[tuple[int, bool], list[str]] = {}
+
+    def that_would_do(self, kind: str, visit: Visit) -> Iterator[tuple[list[str], str]]:
+        """Yield the names that would do, with a word on where; several lists must all hold the name."""
+        if kind == "layer":
+            yield from self._of_layers(visit)
+        elif kind == "view":
+            yield from self._of_views(visit)
+        else:
+            parent = self._phase_of(visit) if kind == "optimizer" else self._method
+            found = parent.get(f"{kind}s")
+            # An empty list is a mistake of its own, except that a phase may have no optimizers.
+            # Where a block has no name, which the schema does not allow, nobody knows what it would be called.
+            if (
+                isinstance(found, list)
+                and (found or kind == "optimizer")
+                and len(names(blocks(parent, f"{kind}s"))) == len(found)
+            ):
+                yield names(found), ""
+
+    def _phase_of(self, visit: Visit) -> JsonObject:
+        phase: JsonObject = self._method["phases"][int(parts(visit.pointer)[1])]
+        return phase
+
+    def _of_layers(self, visit: Visit) -> Iterator[tuple[list[str], str]]:
+        owner = annotation(visit.parts, "x-of")
+        name = next((parent[owner] for parent in reversed(visit.parents) if owner in parent), None)
+        mapping = next((mapping for mapping in blocks(self._method, "mappings") if mapping.get("name") == name), None)
+        if mapping is None or "architecture" in mapping:
+            return
+        if "mirror_of" in mapping:
+            mirrored = mirrored_names(self._method, mapping)
+            if mirrored is not None:
+                yield mirrored, f' in mapping "{name}"'
+            return
+        nested = "layer_initialization" in parts(visit.pointer)
+        key = id(mapping), nested
+        if key not in self._layers:
+            known = _all_layers(mapping, "") if nested else _named(mapping, "layers", "")
+            self._layers[key] = [layer for _, layer in known]
+        yield self._layers[key], f' in mapping "{name}"'
+
+    def _of_views(self, visit: Visit) -> Iterator[tuple[list[str], str]]:
+        phase = self._phase_of(visit)
+        for dataset in blocks(self._method, "datasets"):
+            if dataset.get("enabled") is True and runs_on(phase, dataset):
+                views = names(blocks(dataset, "batch_augmentations"))
+                yield [PLAIN_VIEW, *views], f' in dataset "{dataset.get("name")}"'
 
 
 def names(named: list[JsonObject]) -> list[str]:
     """Return the names of blocks that have one."""
     return [block["name"] for block in named if isinstance(block.get("name"), str)]
-
-
-def _phase_of(visit: Visit, method: JsonObject) -> JsonObject:
-    phase: JsonObject = method["phases"][int(parts(visit.pointer)[1])]
-    return phase
-
-
-def _known_layers(visit: Visit, method: JsonObject) -> Iterator[tuple[list[str], str]]:
-    owner = annotation(visit.parts, "x-of")
-    name = next((parent[owner] for parent in reversed(visit.parents) if owner in parent), None)
-    mapping = next((mapping for mapping in blocks(method, "mappings") if mapping.get("name") == name), None)
-    if mapping is None or "architecture" in mapping:
-        return
-    if "mirror_of" in mapping:
-        mirrored = mirrored_names(method, mapping)
-        if mirrored is not None:
-            yield mirrored, f' in mapping "{name}"'
-        return
-    nested = "layer_initialization" in parts(visit.pointer)
-    known = _all_layers(mapping, "") if nested else _named(mapping, "layers", "")
-    yield [layer for _, layer in known], f' in mapping "{name}"'
 
 
 def _all_layers(mapping: JsonObject, pointer: str) -> Iterator[tuple[str, str]]:
@@ -102,14 +122,6 @@ def _layers_in(layer: JsonObject, pointer: str) -> Iterator[tuple[str, str]]:
     for key, value in layer.items():
         for place, inner in nested_blocks(value, f"{pointer}/{escaped(key)}"):
             yield from _layers_in(dict(inner), place)
-
-
-def _known_views(visit: Visit, method: JsonObject) -> Iterator[tuple[list[str], str]]:
-    phase = _phase_of(visit, method)
-    for dataset in blocks(method, "datasets"):
-        if dataset.get("enabled") is True and runs_on(phase, dataset):
-            views = names(blocks(dataset, "batch_augmentations"))
-            yield [PLAIN_VIEW, *views], f' in dataset "{dataset.get("name")}"'
 
 
 def runs_on(phase: JsonObject, dataset: JsonObject) -> bool:
