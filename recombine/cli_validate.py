@@ -1,5 +1,8 @@
 """The commands that say what is wrong with method files, and what they mean."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from recombine.repair import Edit
 
 _TEXT, _JSON, _GITHUB = "text", "json", "github"
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 @click.command()
@@ -45,13 +49,25 @@ def _validate(options: dict[str, Any]) -> int:
     sources = Sources({printable(str(file)): file for file in files if isinstance(file, Path)})
     found: list[Problem] = []
     for file in files:
-        own = (file,) if isinstance(file, Problem) else _problems(file, options)
+        with _rare_collections():
+            own = (file,) if isinstance(file, Problem) else _problems(file, options)
         if options["form"] == _TEXT:
             _say(own, sources)
             click.echo(f"{file}: valid") if not has_errors(own) else None
         found += own
     _conclude(found, len(files), options["form"], sources)
     return batch.EXIT_INVALID if has_errors(found) else batch.EXIT_SUCCESS
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles of objects that nobody uses less often: a check makes many objects, and keeps few."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _problems(file: Path, options: dict[str, Any]) -> "tuple[Problem, ...]":
