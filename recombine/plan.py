@@ -24,8 +24,6 @@ from recombine.randomness import global_generator
 from recombine.rehearsal import rehearsal_data
 from recombine.shape_checks import Trial, with_weights
 
-#: What a pattern may raise that asks a tensor without numbers for some.
-
 
 @dataclass(frozen=True)
 class DatasetPlan:
@@ -209,7 +207,9 @@ class _Planner:
             if look is None:
                 continue
             trial = Trial(self.config, dataset, look.samples)
-            if trial.findings() is not None:
+            warnings = trial.findings()
+            if warnings is not None:
+                self.found += warnings
                 yield from self._planned(dataset, look, trial.method, trial.data)
                 continue
             preflight = Preflight(self.config.without_files(), self.data_root, Places(self.config.folder, ()), {})

@@ -43,6 +43,15 @@ def test_layers_that_do_not_fit_a_sample_are_a_mistake_at_their_place():
     assert problem.startswith('error RC503 at /mappings/0/layers/1: mapping "encoder": layer "hidden"')
 
 
+def test_what_is_odd_but_no_mistake_is_said_beside_the_plan():
+    method = small()
+    method["mappings"].append({**method["mappings"][1], "name": "spare"})
+    plan, found = planned(method)
+    assert plan is not None
+    (problem,) = found
+    assert problem.startswith('warning RC409 at /mappings/2: no phase trains mapping "spare"')
+
+
 def test_transforms_that_do_not_work_are_a_mistake_at_their_place():
     plan, found = planned(small({"/datasets/0/transforms": [{"type": "RandomCrop", "size": 9}]}))
     assert plan is None
