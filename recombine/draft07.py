@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from recombine.class_schemas import definition_name, one_of, reference
+from recombine.errors import UsageError
 from recombine.subschemas import JsonObject, Subschema, resolve
 
-_ONE = ("items", "not", "then", "else", "propertyNames", "additionalProperties")
+_ONE = ("items", "contains", "not", "then", "else", "propertyNames", "additionalProperties")
 _SEVERAL = ("anyOf", "oneOf")
 _PLAIN = {
     *("title", "description", "type", "required", "enum", "const", "default", "examples", "pattern", "uniqueItems"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "minLength", "maxLength"),
-    *("minProperties", "enumDescriptions"),
+    *("multipleOf", "minProperties", "maxProperties", "enumDescriptions"),
 }
 _ELSEWHERE = ("$ref", "allOf", "$schema", "$comment", "$defs", "unevaluatedProperties", "properties")
 _ANNOTATIONS = ("title", "description", "default", "examples")
@@ -90,7 +91,8 @@ class Translator:
             elif key in _PLAIN:
                 yield key, value
             elif key not in _ELSEWHERE and not key.startswith("x-"):
-                raise RuntimeError(f'{source.file}: the keyword "{key}" has no translation')
+                message = f'"{key}" cannot be said in JSON Schema draft-07, which editors understand'
+                raise UsageError(f"the schema {source.file}: {message}. Say it by other keywords.")
 
     def _properties(self, source: Subschema) -> Iterator[tuple[str, JsonObject]]:
         for name, schema in source.schema["properties"].items():

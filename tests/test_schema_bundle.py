@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator
 
 from recombine import bundle, catalog, markdown, registry, schemas
 from recombine.draft07 import Translator, merged
+from recombine.errors import UsageError
 from recombine.load import load_dict
 from recombine.subschemas import Subschema
 from tests.methods import RICH, SMALL, TRANSFORMER_LAYER, changed
@@ -111,9 +112,14 @@ def test_another_process_writes_the_same_and_needs_no_torchvision(schema):
     assert done.stdout.decode() == bundle.bundle_text()
 
 
-def test_an_unheard_keyword_of_a_schema_file_is_noticed():
-    with pytest.raises(RuntimeError, match='a.json: the keyword "contains" has no translation'):
-        Translator().translate(Subschema({"contains": {}}, "a.json"))
+def test_a_keyword_that_editors_do_not_know_is_a_mistake_of_the_schema_file():
+    with pytest.raises(UsageError, match=r'the schema a.json: "prefixItems" cannot be said in JSON Schema draft-07'):
+        Translator().translate(Subschema({"prefixItems": [{}]}, "a.json"))
+
+
+def test_keywords_that_both_dialects_know_stay():
+    schema = {"type": "array", "contains": {"type": "number", "multipleOf": 2}}
+    assert Translator().translate(Subschema(schema, "a.json")) == schema
 
 
 def test_merged_schemas_demand_what_both_demand():
