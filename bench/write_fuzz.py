@@ -29,9 +29,11 @@ def _lines() -> Iterator[str]:
         outcomes = found[kind]["outcomes"]
         rows.append([_TITLES[kind], sum(outcomes.values()), *(outcomes.get(name, 0) for name in _OUTCOMES)])
     yield table(["files", "n", "refused with a code", "ran", "diverged", "stopped with a message", "traceback"], rows)
-    first, codes = found["first"], found["mutants"]["codes"]
-    yield f"\nNumbers from {first} on; {found['minutes']:.0f} minutes. Codes of the refused mutants, each counted once "
-    yield f"a file: {', '.join(f'{code} {count}' for code, count in codes.items())}.\n"
+    codes = found["mutants"]["codes"]
+    spans = {kind: ", ".join(f"{first} to {end - 1}" for first, end in found[kind]["numbers"]) for kind in KINDS}
+    yield f"\nNumbers {spans['mutants']} of the first, {spans['valid']} of the second; {found['minutes']:.0f} minutes. "
+    yield "Codes of the refused mutants, each counted once a file: "
+    yield f"{', '.join(f'{code} {count}' for code, count in codes.items())}.\n"
 
 
 def main() -> None:

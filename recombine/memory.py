@@ -2,6 +2,10 @@
 
 import math
 import os
+from collections.abc import Iterable
+
+from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from recombine.errors import DataError
 
@@ -15,6 +19,11 @@ def physical_memory() -> float:
     if not hasattr(os, "sysconf"):
         return math.inf
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def needed_for(tensors: Iterable[Tensor]) -> int:
+    """Return how many bytes tensors take, or would take if they were not on the meta device; lazy ones none yet."""
+    return sum(x.nelement() * x.element_size() for x in tensors if not is_lazy(x))
 
 
 def memory_budget() -> float:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import is_lazy
 
 from recombine import factory, registry
 from recombine.assignment import centroids as centroid_source
@@ -25,7 +24,7 @@ from recombine.errors import DataError, MappingError, ParameterFileError
 from recombine.evaluate import evaluation_mode
 from recombine.factory import REFUSALS
 from recombine.job import file_digest
-from recombine.memory import physical_memory
+from recombine.memory import needed_for, physical_memory
 from recombine.method import Method
 from recombine.neighbor_checks import neighbor_findings
 from recombine.parameter_files import check_parameters
@@ -159,21 +158,19 @@ class Preflight:
 
     def _memory_findings(self) -> Iterator[Finding]:
         """Yield the mappings whose parameters alone need more memory than there is, before any is allocated."""
-        memory = physical_memory()
+        memory, sizes = physical_memory(), list[int]()
         configs = {config.name: config for config in self.config.mappings}
         for config in self.config.mappings:
             # A mirror image is about as large as what it mirrors.
             like = config if config.mirror_of is None else configs[config.mirror_of]
             with torch.device("meta"):
                 layers = [factory.build_layer(block) for block in like.layers]
-            own = [p for layer in layers for p in layer.parameters() if not is_lazy(p)]
-            size = sum(parameter.nelement() * parameter.element_size() for parameter in own)
-            if size > memory:
-                message = f'mapping "{config.name}" needs {size / 2**30:.0f} GiB for its parameters alone, and this '
-                message += f"machine has {memory / 2**30:.0f} GiB of memory"
-                yield Finding(
-                    "RC508", message, "Make its layers smaller.", place_of(self.config, "mappings", config.name)
-                )
+            sizes.append(sum(needed_for([*layer.parameters(), *layer.buffers()]) for layer in layers))
+            if sizes[-1] > memory:
+                place = place_of(self.config, "mappings", config.name)
+                yield _too_large(f'mapping "{config.name}" needs', sizes[-1], "its", place)
+        if max(sizes) <= memory < sum(sizes):
+            yield _too_large("the mappings together need", sum(sizes), "their", "/mappings")
 
     def _build_findings(self) -> list[Finding]:
         """Return what keeps mappings from being built, each for itself; mirror images hang on others."""
@@ -256,6 +253,12 @@ class Preflight:
 def _real(path: Path) -> Path:
     """Return a path with symbolic links resolved; those in a circle, which Path.resolve calls an error, stay."""
     return Path(os.path.realpath(path))
+
+
+def _too_large(what: str, size: int, whose: str, place: str) -> Finding:
+    message = f"{what} {size / 2**30:.0f} GiB for {whose} parameters alone, and this machine has "
+    message += f"{physical_memory() / 2**30:.0f} GiB of memory"
+    return Finding("RC508", message, "Make layers smaller." if whose == "their" else "Make its layers smaller.", place)
 
 
 def _only_warnings(findings: Sequence[Finding]) -> bool:

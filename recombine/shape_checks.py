@@ -7,7 +7,6 @@ fit is tried again with weights and made samples, so that the words are those of
 from collections.abc import Iterator
 
 import torch
-from torch.nn.parameter import is_lazy
 
 from recombine.build import assembled, build_mappings
 from recombine.config import DatasetConfig, MethodConfig
@@ -16,7 +15,7 @@ from recombine.datasets.base import Samples
 from recombine.errors import DataError, RecombineError
 from recombine.factory import REFUSALS
 from recombine.load import Loaded
-from recombine.memory import physical_memory
+from recombine.memory import needed_for, physical_memory
 from recombine.method import Method
 from recombine.places import Places
 from recombine.plan_samples import made_samples
@@ -140,5 +139,4 @@ class Trial:
 
 
 def _fits_into_memory(method: Method) -> bool:
-    size = sum(p.nelement() * p.element_size() for p in method.parameters() if not is_lazy(p))
-    return size <= physical_memory()
+    return needed_for([*method.parameters(), *method.buffers()]) <= physical_memory()

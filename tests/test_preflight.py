@@ -231,6 +231,17 @@ def test_networks_larger_than_the_memory_are_refused_before_they_are_built(monke
     assert found_with_data(small()) == []
 
 
+def test_what_networks_keep_beside_their_parameters_counts_as_well(monkeypatch):
+    monkeypatch.setattr(preflight, "physical_memory", lambda: 2.0**30)
+    block = {"type": "BatchNorm1d", "num_features": 10**8}
+    (found,) = found_with_data(small({LAYER: block}))
+    assert found.startswith('error RC508 at /mappings/0: mapping "encoder" needs 1 GiB for its parameters alone, ')
+    (found,) = found_with_data(
+        small({f"{LAYER}/out_features": 3 * 10**6, "/mappings/1/layers/0/out_features": 5 * 10**7})
+    )
+    assert found.startswith("error RC508 at /mappings: the mappings together need ")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
