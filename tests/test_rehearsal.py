@@ -1,12 +1,20 @@
+from pathlib import Path
+
+import pytest
 import torch
 
+from recombine import rehearsal
 from recombine.build import build_method, build_objectives, load_samples
-from recombine.load import load_dict
+from recombine.load import load_dict, load_file
+from recombine.places import Places
+from recombine.plan_samples import made_samples
+from recombine.preflight import Preflight
 from recombine.rehearsal import optimizer_findings, phase_findings, rehearsal_data, rehearse_objective
 from tests.methods import found_with_data, rich, small
 
 PHASE, PATTERN, OPTIMIZER = "/phases/0", "/phases/0/design_patterns/0", "/phases/0/optimizers/0"
 SCHEDULERS = "/phases/0/optimizer_learning_rate_schedulers"
+BENCH = Path(__file__).resolve().parent.parent / "bench"
 #: What writes on the same group as the small method's own optimizer, but has nothing to do with its loss.
 IDLE = {
     "name": "idle",
@@ -150,3 +158,24 @@ def test_the_schedulers_of_a_broken_optimizer_are_not_blamed():
         SCHEDULERS: [{"type": "StepLR", "optimizer_name": "Adam_0", "step_size": 1}],
     }
     assert [text.split(": ")[0] for text in found_with_data(small(changes))] == [f"error RC402 at {OPTIMIZER}"]
+
+
+@pytest.mark.parametrize("name", ["every_pattern", "every_set_pattern"])
+def test_a_loss_is_computed_from_what_gets_gradients_of_it(name, monkeypatch):
+    config = load_file(BENCH / f"{name}.json").require()
+    compared = []
+    by_gradients = rehearsal._reached
+
+    def by_both(loss, method):
+        found = set(by_gradients(loss, method))
+        assert rehearsal._leaves(loss).intersection(method.parameters()) == found
+        compared.append(len(found))
+        return iter(found)
+
+    monkeypatch.setattr(rehearsal, "_reached", by_both)
+    for dataset in config.datasets:
+        preflight = Preflight(config, None, Places(config.folder, ()), {})
+        preflight.samples[dataset.name] = made_samples(dataset, config.folder)
+        assert preflight.rehearse(dataset, None)[1] == []
+    assert len(compared) >= 10
+    assert min(compared) > 0
