@@ -29,7 +29,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
     show_default=True,
     help="For people, for programs, or as commands that GitHub shows beside the lines of a change.",
 )
-@click.option("--fix", is_flag=True, help="Mend misspelt words that are certain, and show what changed.")
+@click.option("--fix", is_flag=True, help="Mend what is certain, such as misspelt words, and show what changed.")
 @click.option("--dry-run", is_flag=True, help="With --fix: only show what would change.")
 @plugin_option
 def validate(**options: Any) -> None:

@@ -16,7 +16,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _QUOTES = "'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _WORDS_OF_PYTHON = {"True": "true", "False": "false", "None": "null"}
 _KEY, _VALUE, _COMMA, _COLON = "Expecting property name", "Expecting value", "Expecting ','", "Expecting ':'"
-_LONGEST_SHOWN = 40
+_LONGEST_SHOWN, _MOST_MENDS = 40, 100
 
 
 class Cause(NamedTuple):
@@ -26,11 +26,13 @@ class Cause(NamedTuple):
         message: What is wrong.
         remedy: What to write instead; may be empty.
         at: Offset of the mistake in the text.
+        mend: What stands there, and what certainly is to stand there; None where nobody can be certain.
     """
 
     message: str
     remedy: str
     at: int
+    mend: tuple[str, str] | None = None
 
 
 class Stop(NamedTuple):
@@ -67,6 +69,24 @@ def cause_of(error: json.JSONDecodeError) -> Cause:
     return next((cause for cause in causes if cause is not None), Cause(error.msg.lower(), "", at))
 
 
+def mended(text: str) -> str:
+    """Return text with those mistakes of JSON mended that come before the first one that nobody can be certain of."""
+    for _ in range(_MOST_MENDS):
+        try:
+            json.loads(text, parse_int=str)
+        except json.JSONDecodeError as error:
+            cause = cause_of(error)
+            if cause.mend is None:
+                break
+            old, new = cause.mend
+            text = text[: cause.at] + new + text[cause.at + len(old) :]
+        except RecursionError:
+            break  # It is nested too deeply to be a method.
+        else:
+            break
+    return text
+
+
 def _within_string(stop: Stop) -> Cause | None:
     if stop.expected.startswith("Unterminated"):
         return Cause("the text ends within a string", 'Close it with ".', stop.at)
@@ -90,7 +110,8 @@ def _foreign(stop: Stop) -> Cause | None:
         return Cause(f"{stop.rest[0]} is no quote of JSON", 'Put strings between ".', stop.at)
     word = _WORD.match(stop.rest)
     if word is not None and word[0] in _WORDS_OF_PYTHON:
-        return Cause(f"{word[0]} is no word of JSON", f"Write {_WORDS_OF_PYTHON[word[0]]}.", stop.at)
+        meant = _WORDS_OF_PYTHON[word[0]]
+        return Cause(f"{word[0]} is no word of JSON", f"Write {meant}.", stop.at, (word[0], meant))
     return None
 
 
@@ -116,7 +137,7 @@ def _comma(stop: Stop) -> Cause | None:
     if stop.text[comma : comma + 1] != ",":
         return None
     if ahead[:1] in _PAIRS and ahead:
-        return Cause(f"there is a comma too many before the closing {ahead[0]}", "Remove it.", comma)
+        return Cause(f"there is a comma too many before the closing {ahead[0]}", "Remove it.", comma, (",", ""))
     if stop.rest.startswith(",") and stop.expected.startswith((_KEY, _VALUE)):
         return Cause("something is missing before this comma, or the comma is one too many", "", stop.at)
     return None

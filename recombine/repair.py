@@ -1,4 +1,4 @@
-"""Repairs of method files: words that were certainly meant, put in the place of misspelt ones, and nothing else."""
+"""Repairs of method files: what was certainly meant, put in the place of what stands there, and nothing else."""
 
 import codecs
 import difflib
@@ -13,6 +13,7 @@ from pathlib import Path
 from recombine import jsonfile
 from recombine.errors import UsageError
 from recombine.files import write_beside
+from recombine.json_syntax import mended
 from recombine.load import Loaded, load_text
 from recombine.pointers import parts
 from recombine.problems import Problem, printable
@@ -79,14 +80,15 @@ class Repair:
 def repaired(path: Path) -> Repair | None:
     """Return the repair of a method file, which is not written yet; None where the file cannot be read.
 
-    Mending one word may bring to light others within its block, so that there are several rounds. They count only if
-    there are fewer errors after them than before.
+    What keeps the text from being JSON comes first. Mending one word may bring to light others within its block, so
+    that there are several rounds. They count only if there are fewer errors after them than before.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+    _, problems = jsonfile.read(path)
+    if any(problem.code == "RC001" for problem in problems):
         return None
-    best = repair = Repair(path, text, text, load_text(text, path))
+    text = path.read_bytes().decode("utf-8-sig")
+    after = mended(text)
+    best = repair = Repair(path, text, after, load_text(after, path))
     for _ in range(_MOST_ROUNDS):
         further = _round(repair)
         if further is None:

@@ -62,6 +62,34 @@ def test_what_is_not_certain_stays_as_it_is(tmp_path, changes):
     assert mended(tmp_path, changes) == []
 
 
+def test_what_other_languages_allow_becomes_json(tmp_path):
+    right = json.dumps(small({f"{DATASET}/shuffle": True, f"{PATTERN}/loss_weight": 2}), indent=1)
+    wrong = right.replace("true", "True").replace("]", ",]").replace("[,]", "[]").replace("loss_weight", "loss_weigth")
+    repair = repaired(written(tmp_path, wrong))
+    assert json.loads(repair.after) == json.loads(right)
+    assert repair.loaded.problems == ()
+    assert (repair.before, repair.after.count(","), wrong.count("True")) == (wrong, right.count(","), 1)
+
+
+def test_json_is_mended_up_to_what_is_not_certain(tmp_path):
+    repair = repaired(written(tmp_path, '{"seed": None, "name": maybe, "layers": [1,]}'))
+    assert repair.after == '{"seed": null, "name": maybe, "layers": [1,]}'
+    (problem,) = repair.loaded.problems
+    assert (problem.code, problem.column) == ("RC002", 24)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "[1,]" * 200, "{" + '"a": [1,], ' * 200])
+def test_text_that_nobody_can_mend_ends_well(tmp_path, text):
+    assert repaired(written(tmp_path, text)).loaded.config is None
+
+
+def test_devices_and_large_files_are_not_read(tmp_path):
+    large = tmp_path / "large.json"
+    large.write_bytes(b" " * 2**22)
+    os.mkfifo(tmp_path / "pipe.json")
+    assert [repaired(path) for path in (large, tmp_path / "pipe.json", tmp_path)] == [None, None, None]
+
+
 def test_words_within_a_mended_block_are_mended_too(tmp_path):
     changes = {f"{PATTERN}/pattern": "reconstructoin", f"{PATTERN}/loss_weigth": 2, f"{PATTERN}/encoder_name": "encodr"}
     path = written(tmp_path, small(changes))
