@@ -36,7 +36,7 @@ def method_parts(plan: MethodPlan) -> Iterator[Part]:
         yield _dataset_in_words(dataset)
         if before is None or before.networks != dataset.networks:
             yield networks_table(dataset.networks)
-        if before is None or _losses(before) != _losses(dataset):
+        if dataset.phases and (before is None or _losses(before) != _losses(dataset)):
             yield losses_table(dataset.phases)
             yield from _idle_in_words(dataset.phases)
         before = dataset

@@ -43,6 +43,15 @@ def test_layers_that_do_not_fit_a_sample_are_a_mistake_at_their_place():
     assert problem.startswith('error RC503 at /mappings/0/layers/1: mapping "encoder": layer "hidden"')
 
 
+def test_a_dataset_that_is_only_scored_has_no_table_of_losses():
+    method = small()
+    method["datasets"].append({**method["datasets"][0], "name": "again", "phases": []})
+    plan, _ = planned(method)
+    titles = [part.title for part in method_parts(plan) if not isinstance(part, str)]
+    assert titles.count("Losses, and the optimizers that minimise them") == 1
+    assert [str(cell) for cell in timeline_table(plan.datasets).columns[1].cells] == ["training", "(scored only)"]
+
+
 def test_what_is_odd_but_no_mistake_is_said_beside_the_plan():
     method = small()
     method["mappings"].append({**method["mappings"][1], "name": "spare"})

@@ -5,6 +5,7 @@ from recombine.load import load_dict
 from recombine.plan_phases import ends_in_words, iterations_of, named, owners, plan_phases, turns_of
 from recombine.rehearsal import rehearsal_data
 from tests.methods import rich, small
+from tests.set_methods import OF_DIGITS
 
 PHASE = "/phases/0"
 CYCLE = [
@@ -77,6 +78,51 @@ def test_optimizers_take_turns():
         ("Adam_0", ("encoder",), ((0, 2), (4, 5))),
         ("rival", ("decoder",), ((3, 5),)),
     ]
+
+
+def test_optimizers_of_groups_take_turns_on_their_own_losses():
+    cycle = [
+        {"active_optimizer_names": ["rival"], "num_iterations": 2},
+        {"active_optimizer_names": ["SGD_0"], "num_iterations": 1},
+    ]
+    phase = plans(rich({f"{PHASE}/optimizer_cycle": cycle}))[0]
+    assert (phase.cycle, [(one.group, one.iterations) for one in phase.optimizers]) == (
+        3,
+        [("autoencoder", ((2, 2),)), ("critic", ((0, 1),))],
+    )
+    assert {loss.name: [(one.optimizer, one.iterations) for one in loss.steppings] for loss in phase.losses} == {
+        "reconstruction": [("SGD_0", ((2, 2),))],
+        "adversarial_interpolation.autoencoder": [("SGD_0", ((2, 2),))],
+        "adversarial_interpolation.critic": [("rival", ((0, 1),))],
+    }
+
+
+def test_a_loss_without_weight_stays_in_the_plan():
+    (phase,) = plans(small({f"{PHASE}/design_patterns/0/loss_weight": 0}))
+    (loss,) = phase.losses
+    assert (loss.weight, loss.reaches, len(loss.steppings)) == (0, ("encoder", "decoder"), 1)
+
+
+def test_what_a_loss_reaches_at_any_stage_counts():
+    pairs = [
+        {"encoder_layer_names": [encoder], "decoder_layer_names": [decoder], "train_for_iterations": 3}
+        for encoder, decoder in (("hidden", "outer"), ("Linear_3", "inner"))
+    ]
+    names = {"encoder_name": "encoder", "decoder_name": "decoder"}
+    block = {"pattern": "layer_wise_pretraining", **names, "dropout_rate": 0.1, "encoder_decoder_layer_pairs": pairs}
+    inner = {"type": "Linear", "name": "inner", "in_features": 3, "out_features": 8}
+    outer = {"type": "Linear", "name": "outer", "in_features": 8, "out_features": 64}
+    (phase,) = plans(small({f"{PHASE}/design_patterns/0": block, "/mappings/1/layers": [inner, outer]}))
+    (loss,) = phase.losses
+    assert (loss.reaches, phase.optimizers[0].idle) == (("encoder", "decoder"), ())
+
+
+def test_losses_of_sets_reach_the_heads_that_they_use():
+    (phase,) = plans(OF_DIGITS)
+    assert {loss.name: loss.reaches for loss in phase.losses} == {
+        "cluster_count": ("encoder", "network", "count_head"),
+        "pairwise_clustering": ("encoder", "network", "count_head", "assignment_head"),
+    }
 
 
 def test_without_a_cycle_all_step_in_every_iteration():
