@@ -1,8 +1,10 @@
 """How much memory there is, and how much of it one dataset may take."""
 
+import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from torch import Tensor
 from torch.nn.parameter import is_lazy
@@ -12,13 +14,22 @@ from recombine.errors import DataError
 #: The variable that replaces the budget, in bytes.
 BUDGET_VARIABLE = "RECOMBINE_MEMORY_BUDGET"
 _SHARE = 0.5
+#: Where Linux tells a container how much memory it may have: control groups of version 2 and 1.
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def physical_memory() -> float:
-    """Return the memory of this machine in bytes; infinity where it does not tell."""
+    """Return the memory of this machine, or of the container that it is, in bytes; infinity where it does not tell."""
     if not hasattr(os, "sysconf"):
         return math.inf
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    whole = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min([whole, *_limits_of_container()])
+
+
+def _limits_of_container() -> Iterator[float]:
+    for path in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            yield float(int(path.read_text(encoding="ascii")))  # The word "max" where there is none.
 
 
 def needed_for(tensors: Iterable[Tensor]) -> int:

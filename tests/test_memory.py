@@ -22,5 +22,13 @@ def test_a_machine_has_memory():
     assert memory.physical_memory() > 2**28
 
 
+@pytest.mark.parametrize(("text", "size"), [("268435456\n", 2**28), ("max\n", None), ("9223372036854771712", None)])
+def test_a_container_has_what_it_was_given(tmp_path, monkeypatch, text, size):
+    whole = memory.physical_memory()
+    (tmp_path / "limit").write_text(text)
+    monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "none", tmp_path / "limit"))
+    assert memory.physical_memory() == (size or whole)
+
+
 def test_in_words():
     assert (memory.in_words(3 * 2**29), memory.in_words(2**20)) == ("1.5 GiB", "1.0 MiB")
