@@ -1,9 +1,9 @@
 """Compare what ``recombine plan --measure`` estimates with what runs take: memory at its peak, and time.
 
-    python -m bench.plan [--only PART_OF_A_NAME ...] [--data-root DIR] [--minutes 25] [--limit 120]
+    python -m bench.plan [--only PART_OF_A_NAME ...] [--data-root DIR] [--iterations 100] [--minutes 25] [--limit 120]
 
 Each shipped configuration is planned in a process of its own, then run by ``recombine run`` in another, with the logs
-in a temporary folder. Both get the same changes: phases last ``ITERATIONS`` iterations, with an evaluation after the
+in a temporary folder. Both get the same changes: phases last ``--iterations`` iterations, with an evaluation after the
 last one where the file asks for evaluations, and no parameters are read from or written to files. The estimate does
 fewer steps than the run, and is never told what the run took. The kernel tells the most memory that the process of the
 run had (``ru_maxrss``); this script imports nothing large, as a new process inherits that number from its parent. Both
@@ -28,7 +28,6 @@ from typing import Any
 
 from bench import common
 
-ITERATIONS = 100
 _KIBI = 1024
 _CRITERIA, _EVALUATION = "exit_criteria", "performance_evaluation_interval"
 _FILES = ("load_mapping_parameters", "save_mapping_parameters", "save_centroids")
@@ -45,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", help="parts of names of configurations")
     parser.add_argument("--data-root", type=Path, default=os.environ.get("RECOMBINE_DATA_ROOT"))
+    parser.add_argument("--iterations", type=int, default=100, help="how many every phase lasts")
     parser.add_argument("--minutes", type=float, default=25.0, help="begin no process after so many minutes")
     parser.add_argument("--limit", type=float, default=120.0, help="the most seconds of a process")
     arguments = parser.parse_args()
@@ -58,7 +58,7 @@ def main() -> None:
         try:
             if time.monotonic() > ends:
                 raise LeftOut("not reached in the time given")
-            rows[name] = _compared(name, arguments.data_root, arguments.limit)
+            rows[name] = _compared(name, arguments)
             left_out.pop(name, None)
         except LeftOut as reason:
             if name not in rows:
@@ -68,7 +68,7 @@ def main() -> None:
 
 def _write(rows: dict[str, Any], left_out: dict[str, Any]) -> None:
     found, missing = ([table[name] for name in sorted(table)] for table in (rows, left_out))
-    common.write("plan.json", {**_machine(), "iterations": ITERATIONS, "rows": found, "left_out": missing})
+    common.write("plan.json", {**_machine(), "rows": found, "left_out": missing})
 
 
 def _file(name: str) -> Path:
@@ -84,13 +84,13 @@ def names() -> list[str]:
     return [name for _, _, name in sorted((i, place, own[i]) for place, own in places.items() for i in range(len(own)))]
 
 
-def changes_of(name: str) -> dict[str, Any]:
+def changes_of(name: str, iterations: int) -> dict[str, Any]:
     """Return the values that make a configuration short, by pointer; the same for the plan and for the run."""
     changes: dict[str, Any] = {}
     for i, phase in enumerate(json.loads(_file(name).read_text(encoding="utf-8"))["phases"]):
-        changes[f"/phases/{i}/{_CRITERIA}"] = {"iterations": ITERATIONS}
+        changes[f"/phases/{i}/{_CRITERIA}"] = {"iterations": iterations}
         if phase.get(_EVALUATION) is not None:
-            changes[f"/phases/{i}/{_EVALUATION}"] = ITERATIONS
+            changes[f"/phases/{i}/{_EVALUATION}"] = iterations
         changes |= {f"/phases/{i}/{key}": [] for key in _FILES if phase.get(key)}
     return changes
 
@@ -102,13 +102,14 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _compared(name: str, data_root: Path | None, limit: float) -> dict[str, Any]:
+def _compared(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what was estimated for a configuration, and what its run took.
 
     Raises:
         LeftOut: It cannot be run here, or takes too long.
     """
-    changes = changes_of(name)
+    data_root, limit = arguments.data_root, arguments.limit
+    changes = changes_of(name, arguments.iterations)
     sets = [part for pointer, value in changes.items() for part in ("--set", f"{pointer}={json.dumps(value)}")]
     root = ["--data-root", str(data_root)] if data_root is not None else []
     given = [str(_file(name)), *sets, "--device", "cpu", *root]
@@ -120,6 +121,7 @@ def _compared(name: str, data_root: Path | None, limit: float) -> dict[str, Any]
         seconds = time.perf_counter() - started
     return {
         "configuration": name,
+        "iterations": arguments.iterations,
         "changes": changes,
         "estimated_peak_bytes": measured["peak_bytes"],
         "peak_bytes": peak,

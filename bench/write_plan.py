@@ -17,13 +17,22 @@ estimate is that of `recombine plan --measure`: the peak of a process of its own
 steps of every phase, an evaluation, and the final scores. In passes over a whole dataset its networks work for ten
 seconds in all; what they would make of the samples left is repeated from those before, and the time for it is reckoned.
 What the estimate is compared with is the peak of a whole `recombine run`, as the kernel tells it (`ru_maxrss`), in
-another process. For both, phases last {iterations} iterations, with one evaluation where the file asks for any, and no
-parameters are read from files: whatever comes later in a phase is in neither number. The estimate of time is of the
-same short run, without the start of the program; other programs ran on the machine, so that times tell little.
+another process. For both, phases last as many iterations as the table says, with one evaluation where the file asks for
+any, and no parameters are read from files: whatever comes later in a phase is in neither number. The estimate of time
+is of the same short run, without the start of the program; other programs ran on the machine, so that times tell
+little.
 
 Machine: {processor}, {threads} thread, torch {torch}. Compared: {compared} configurations; within {bar:.0%}: {within}.
 """
-_COLUMNS = ["configuration", "estimated peak, MiB", "measured peak, MiB", "ratio", "estimated, s", "measured, s"]
+_COLUMNS = [
+    "configuration",
+    "iterations",
+    "estimated peak, MiB",
+    "measured peak, MiB",
+    "ratio",
+    "estimated, s",
+    "measured, s",
+]
 
 
 def main() -> None:
@@ -37,7 +46,7 @@ def parts(content: Mapping[str, Any]) -> Iterator[str]:
     rows: Sequence[Mapping[str, Any]] = content["rows"]
     within = sum(abs(row["memory_ratio"] - 1) <= _BAR for row in rows)
     machine = {"processor": content["machine"]["processor"], "threads": content["machine"]["threads"]}
-    counts = {"compared": len(rows), "within": within, "bar": _BAR, "iterations": content["iterations"]}
+    counts = {"compared": len(rows), "within": within, "bar": _BAR}
     yield _HEAD.format(**machine, **counts, torch=content["packages"]["torch"])
     yield table(_COLUMNS, [_cells(row) for row in rows])
     yield "\n## Left out\n"
@@ -47,7 +56,14 @@ def parts(content: Mapping[str, Any]) -> Iterator[str]:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     sizes = [f"{row[key] / _MEBI:.0f}" for key in ("estimated_peak_bytes", "peak_bytes")]
     estimated = "not known" if row["estimated_seconds"] is None else f"{row['estimated_seconds']:.1f}"
-    return [row["configuration"], *sizes, f"{row['memory_ratio']:.3f}", estimated, f"{row['seconds']:.1f}"]
+    return [
+        row["configuration"],
+        row["iterations"],
+        *sizes,
+        f"{row['memory_ratio']:.3f}",
+        estimated,
+        f"{row['seconds']:.1f}",
+    ]
 
 
 if __name__ == "__main__":
