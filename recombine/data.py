@@ -12,7 +12,7 @@ from recombine.batch_requests import BatchOptions, Key, Request
 from recombine.datasets.base import Samples
 from recombine.errors import DataError
 from recombine.graph import Graph
-from recombine.memory import memory_budget
+from recombine.memory import memory_budget, needed_for
 from recombine.randomness import generator
 from recombine.sampling import neighborhoods, num_seeds
 from recombine.split import split, split_problem
@@ -362,7 +362,7 @@ class Data:
             return False
         if view.name not in self._fits:
             one = view.prepare(self._samples.take(torch.zeros(1, dtype=torch.int64)))
-            size = sum(part.nelement() * part.element_size() for part in one) * len(self._samples)
+            size = needed_for(one) * len(self._samples)
             self._fits[view.name] = size <= _CACHE_LIMIT_BYTES
         return self._fits[view.name]
 

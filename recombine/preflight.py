@@ -145,9 +145,8 @@ class Preflight:
             except MappingError as error:
                 return None, self._build_findings() or [self._misfit(error)]
             except RuntimeError as error:
-                message = f"the centroids of {dataset.num_clusters} clusters cannot be allocated: {error}".split("\n")[
-                    0
-                ]
+                reason = str(error).split("\n")[0]
+                message = f"the centroids of {dataset.num_clusters} clusters cannot be allocated: {reason}"
                 place = place_of(self.config, "datasets", dataset.name)
                 return None, [Finding("RC508", message, "Write fewer clusters.", f"{place}/num_clusters")]
         found = list(self._network_findings(dataset, method, data)) or list(set_network_findings(method, data))
@@ -168,9 +167,11 @@ class Preflight:
             sizes.append(sum(needed_for([*layer.parameters(), *layer.buffers()]) for layer in layers))
             if sizes[-1] > memory:
                 place = place_of(self.config, "mappings", config.name)
-                yield _too_large(f'mapping "{config.name}" needs', sizes[-1], "its", place)
+                needs = f'mapping "{config.name}" needs {sizes[-1] / 2**30:.0f} GiB for its parameters alone'
+                yield _too_large(needs, "Make its layers smaller.", place)
         if max(sizes) <= memory < sum(sizes):
-            yield _too_large("the mappings together need", sum(sizes), "their", "/mappings")
+            needs = f"the mappings together need {sum(sizes) / 2**30:.0f} GiB for their parameters alone"
+            yield _too_large(needs, "Make layers smaller.", "/mappings")
 
     def _build_findings(self) -> list[Finding]:
         """Return what keeps mappings from being built, each for itself; mirror images hang on others."""
@@ -255,10 +256,9 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _too_large(what: str, size: int, whose: str, place: str) -> Finding:
-    message = f"{what} {size / 2**30:.0f} GiB for {whose} parameters alone, and this machine has "
-    message += f"{physical_memory() / 2**30:.0f} GiB of memory"
-    return Finding("RC508", message, "Make layers smaller." if whose == "their" else "Make its layers smaller.", place)
+def _too_large(needs: str, remedy: str, place: str) -> Finding:
+    message = f"{needs}, and this machine has {physical_memory() / 2**30:.0f} GiB of memory"
+    return Finding("RC508", message, remedy, place)
 
 
 def _only_warnings(findings: Sequence[Finding]) -> bool:
